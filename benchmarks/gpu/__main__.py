@@ -7,6 +7,7 @@ Tests: tests/benchmarks/test_gpu.py.
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Sequence
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str]) -> int:
         if problem:
             parser.error(problem)
         try:
-            states = runner.run(wanted, _setting(given, arguments), _say, given.again, given.scale == "full")
+            isolated = given.scale == "full"
+            states = runner.run(wanted, _setting(given, arguments), _say, given.again, isolated, given.total)
         except runner.Mixed as error:
             parser.error(str(error))
     print(tables.write(list(pieces().values()), given.out))
@@ -60,7 +62,7 @@ def _problem(given: argparse.Namespace) -> str | None:
         return "torch sees no GPU here; --device cpu --scale toy runs everything at toy size"
     if given.published is not None and not given.published.is_file():
         return f"no such file: {given.published}"
-    return None if given.minutes > 0 else "--minutes must be more than 0"
+    return None if min(given.minutes, given.total) > 0 else "--minutes and --total must be more than 0"
 
 
 def _setting(given: argparse.Namespace, arguments: Sequence[str]) -> Setting:
@@ -87,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         "--scale", choices=("full", "toy"), default="full", help="toy proves that everything runs, and measures nothing"
     )
     add("--minutes", type=float, default=8.0, help="that a piece may take; longer ones go on when called again")
+    add("--total", type=float, default=math.inf, help="minutes for all pieces; those that matter most come first")
     add("--published", type=Path, metavar="CSV", help="published results to stand beside learning curves")
     return parser
 

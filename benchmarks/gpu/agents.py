@@ -80,6 +80,17 @@ _TDMPC2: Final = (
     'networks.dynamics.trunk={ use = "tdmpc2_latent", width = 8, latent = 16 }',
     *(f"networks.{role}.trunk.width=8" for role in ("reward", "actor", "critic")),
 )
+_TD7: Final = (
+    *_SMALL,
+    *(f"networks.{role}.trunk.width=8" for role in ("state_encoder", "state_action_encoder", "actor", "critic")),
+)
+_PQN: Final = (
+    "algorithm.batch_size=8",
+    "environment.copies=4",
+    "algorithm.rollout_interactions=4",
+    "algorithm.minibatches=2",
+    "networks.value.trunk.times=1",
+)
 _METRA: Final = (
     *_SMALL,
     'networks.representation.trunk={ use = "metra_representation", width = 8, skills = 2 }',
@@ -102,6 +113,7 @@ MLP: Final = Case("sac, scalar", "dmc/sac_mlp", (), _PAIR)
 SIMBA: Final = Case("sac, SimBa", "dmc/sac_simba", (), _PAIR)
 SIMBA_V2: Final = Case("sac, SimbaV2", "dmc/simba_v2", (), _V2)
 NATURE: Final = Case("dqn, Nature", "atari/dqn", (), _PIXELS)
+PQN: Final = Case("pqn", "classic/cartpole_pqn", (), _PQN)
 SUPERVISED: Final = Case("supervised", "warm_start/digits", (), (*_SMALL, "networks.model.trunk.width=8"))
 
 GROUPS: Final = {
@@ -118,9 +130,10 @@ GROUPS: Final = {
         SIMBA_V2,
         Case("td3", "dmc/td3", (), _PAIR),
         Case("ddpg, SimBa", "dmc/ddpg_simba", (), _PAIR),
+        Case("td7", "dmc/td7", (), _TD7),
         Case("ppo, SimBa", "dmc/ppo_simba", (), (*_PAIR, *_ROLLOUT)),
     ),
-    "others": (NATURE, Case("dqn, Rainbow", "atari/rainbow", (), _RAINBOW), SUPERVISED),
+    "others": (NATURE, Case("dqn, Rainbow", "atari/rainbow", (), _RAINBOW), PQN, SUPERVISED),
     "offline": (
         Case("iql", "offline/iql", (), (*_PAIR, "networks.value.trunk.width=8")),
         Case("td3, behaviour cloning", "offline/td3_bc", (), _PAIR),
@@ -197,7 +210,9 @@ def _one(one: Agent, generator: torch.Generator) -> Given:
 def learn(one: Agent, batches: Sequence[Given]) -> Iterator[int]:
     """An update on each batch under its own noise; yields the count of updates after each."""
     for number, batch in enumerate(batches, 1):
-        one.learner.learn_with_noise([batch.noise], [Minibatch(batch.transitions, batch.extra)])
+        for name, value in batch.noise.items():
+            one.learner.noise[0][name].copy_(value)  # A second agent beside this one reads it there.
+        one.learner.learn_with_noise(one.learner.noise[:1], [Minibatch(batch.transitions, batch.extra)])
         yield number
 
 
@@ -222,8 +237,9 @@ def distance(start: Mapping[str, Tensor], found: Mapping[str, Tensor], wanted: M
         apart = moved = 0.0
         for name in wanted:
             if name.rsplit("/", 1)[0] == network:
-                # Weights that an injection added have no start value.
+                # Weights that an injection added, or that a widening gave another shape, have no start value.
                 then = start.get(name, torch.zeros(()))
+                then = then if then.shape == wanted[name].shape else torch.zeros(())
                 apart += float((found[name] - wanted[name]).square().sum())
                 moved += float((wanted[name] - then).square().sum())
         if apart != 0.0:

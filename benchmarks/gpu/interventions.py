@@ -14,7 +14,7 @@ from benchmarks.gpu.agents import MLP, Agent, Case, Given, agent, distance, give
 from benchmarks.gpu.equivalence import LIMIT
 from benchmarks.gpu.pieces import Check, Findings, Piece
 from benchmarks.gpu.setting import EAGER, Setting
-from composer.replay.transitions import Transitions
+from composer.replay.transitions import Minibatch, Transitions
 from composer.training.assemble import make_surgery
 
 _EVERY = 3
@@ -25,21 +25,44 @@ def _mlp(name: str, *overrides: str) -> Case:
     return Case(name, MLP.blueprint, overrides, MLP.toy)
 
 
+_OFTEN: Final = f'interval = {_EVERY}, clock = "update"'
+_ONCE: Final = f'when = {{ kind = "at", steps = [{_EVERY}], clock = "update" }}'
+_REGULARLY: Final = f'when = {{ kind = "every", {_OFTEN} }}'
+
 INTERVENTIONS: Final = (
-    _mlp("reset", f'interventions.it={{ use = "full_reset", interval = {_EVERY}, clock = "update" }}'),
+    _mlp("reset", f'interventions.it={{ use = "full_reset", {_OFTEN} }}'),
     _mlp(
         "lerp to an average",
         'averages.tortoise={ of = "critic", momentum = 0.9 }',
-        f'interventions.it={{ use = "hare_and_tortoise", interval = {_EVERY}, clock = "update", '
-        'where = ["critic.*"] }',
+        f'interventions.it={{ use = "hare_and_tortoise", {_OFTEN}, where = ["critic.*"] }}',
     ),
-    _mlp("recycling", f'interventions.it={{ use = "redo", interval = {_EVERY}, tau = 0.5, batch = 8 }}'),
+    _mlp("recycling", f'interventions.it={{ use = "redo", {_OFTEN}, tau = 0.5, batch = 8 }}'),
     _mlp(
-        "injection",
-        f'interventions.it={{ use = "injection", when = {{ kind = "at", steps = [{_EVERY}], clock = "update" }}, '
-        'where = ["critic.trunk.1.*", "critic.head.*"] }',
+        "injection", f'interventions.it={{ use = "injection", {_ONCE}, where = ["critic.trunk.1.*", "critic.head.*"] }}'
+    ),
+    _mlp("widening", f'interventions.it={{ use = "net2wider", {_ONCE}, noise = 0.0 }}'),
+    _mlp("deepening", f'interventions.it={{ use = "net2deeper", {_ONCE} }}'),
+    _mlp("twin", f'interventions.it={{ use = "altnet", {_OFTEN} }}'),
+    _mlp("replaced units", 'interventions.it={ use = "continual_backprop", rate = 0.5, maturity = 1, batch = 8 }'),
+    _mlp(
+        "silent units",
+        f'interventions.it={{ {_REGULARLY}, where = ["critic.*"], do = {{ kind = "reset_silent_units", most = 1, '
+        "refresh = 2, batch = 8 } }",
+    ),
+    *(
+        _mlp(name, f'interventions.it={{ {_REGULARLY}, where = ["critic.trunk.*weight"], do = {{ {do} }} }}')
+        for name, do in {
+            "clipping": 'kind = "clip", factor = 0.5',
+            "projection": 'kind = "project", norm = "initial"',
+            "perturbation": 'kind = "perturb", keep = 0.6, noise = { kind = "normal", std = 0.01 }',
+            "pruning": 'kind = "prune", sparsity = 0.5, firings = 2',
+            "renewed weights": 'kind = "renew_weights", share = 0.1, utility = "magnitude", batch = 8',
+            "shrinking by dormancy": 'kind = "shrink_by_dormancy", batch = 8',
+            "shrinking by direction": 'kind = "shrink_by_direction", least = 0.3, batch = 8',
+        }.items()
     ),
 )
+"""One of each kind of operation that changes anything; a test says which is missing."""
 
 
 class _Fixed:
@@ -86,6 +109,8 @@ def _operated(one: Agent, batches: list[Given]) -> int:
     data = _Fixed(batches[0].transitions)
     surgery = make_surgery(one.blueprint, one.learner, lambda seed, event: None, data)
     for number in learn(one, batches):
+        batch = batches[number - 1]
+        surgery.learned([Minibatch(batch.transitions, batch.extra)])
         surgery.fire_planned("update", number - 1, number)
     return sum(int(fired.sum()) for fired in surgery.fired.values())
 

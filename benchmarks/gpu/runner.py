@@ -12,12 +12,15 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.pieces import Findings, Piece, Skipped, chosen, told
 from benchmarks.gpu.setting import Setting, machine
 
+LEAST_MINUTES = 1.0
+"""A piece does not begin with less time than this."""
 Record = dict[str, Any]
 """The JSON of a piece."""
 
@@ -27,14 +30,21 @@ class Mixed(RuntimeError):
 
 
 def run(
-    wanted: Sequence[Piece], setting: Setting, say: Callable[[str], None], again: bool = False, isolated: bool = True
+    wanted: Sequence[Piece],
+    setting: Setting,
+    say: Callable[[str], None],
+    again: bool = False,
+    isolated: bool = True,
+    total: float = math.inf,
 ) -> dict[str, str]:
-    """Run the pieces that are not done; returns the state of each: done, failed, skipped or unfinished.
+    """Run the pieces that are not done; returns the state of each that was: done, failed, skipped or unfinished.
 
-    ``isolated`` gives each a process of its own. Raises Mixed before anything is run.
+    ``isolated`` gives each a process of its own. No piece goes on, or begins in the last minute, after ``total``
+    minutes. Raises Mixed before anything is run.
     """
     for piece in wanted:
         _refuse_others(read(setting.out, piece.name), setting)
+    ends = time.monotonic() + 60 * total
     setting.out.mkdir(parents=True, exist_ok=True)
     states = {}
     for piece in wanted:
@@ -42,8 +52,13 @@ def run(
         if known is not None and known["state"] == "done" and not again:
             say(f"{piece.name}: done before")
         else:
+            left = (ends - time.monotonic()) / 60
+            if left < LEAST_MINUTES:
+                say(f"{piece.name}: no time is left")
+                continue
             say(f"{piece.name}: begins")
-            (_apart if isolated else perform)(piece, setting)
+            limited = replace(setting, minutes=min(setting.minutes, piece.minutes, left))
+            (_apart if isolated else perform)(piece, limited)
             known = read(setting.out, piece.name)
             assert known is not None
             say(f"{piece.name}: {known['state']}{': ' + known['why'] if known['why'] else ''} ({known['seconds']} s)")

@@ -11,12 +11,15 @@ import pytest
 import torch
 
 from benchmarks.gpu import __main__, equivalence, hygiene, learning, tables
-from benchmarks.gpu.agents import MLP, agent, distance, given, learn, weights
+from benchmarks.gpu.agents import CASES, MLP, agent, distance, given, learn, weights
+from benchmarks.gpu.interventions import INTERVENTIONS
 from benchmarks.gpu.laps import Candidate, race
-from benchmarks.gpu.pieces import Check, Findings, Piece, Skipped, chosen, pieces
+from benchmarks.gpu.pieces import FIRST, Check, Findings, Piece, Skipped, chosen, pieces
 from benchmarks.gpu.published import Published, published
 from benchmarks.gpu.runner import Mixed, read, run
 from benchmarks.gpu.setting import EAGER, Setting
+from composer.algorithms.base import Algorithm
+from composer.interventions.base import Operation
 from composer.training.runs.checkpoint import Checkpoints
 
 ARGUMENTS = ("--device", "cpu", "--scale", "toy")
@@ -98,6 +101,34 @@ def test_failures_are_told_and_hide_nothing(tmp_path: Path) -> None:
     mended = [piece("broken", lambda setting: Findings()), piece("fine", broken)]
     assert run(mended, setting, quiet, isolated=False) == {"broken": "done", "fine": "done"}
     assert run(mended[1:], setting, quiet, again=True, isolated=False) == {"fine": "failed"}
+
+
+def test_every_algorithm_and_every_operation_is_in_the_suite(tmp_path: Path) -> None:
+    """Fails for a new kind: add a case to ``benchmarks/gpu/agents.py`` or ``benchmarks/gpu/interventions.py``."""
+    setting = toy(tmp_path)
+    assert {case.load(setting).algorithm.kind for case in CASES} == Algorithm.kinds().keys()
+    operations = {each.do.kind for case in INTERVENTIONS for each in case.load(setting).interventions.values()}
+    assert operations == Operation.kinds().keys() - {"nothing"}
+
+
+def test_what_matters_most_comes_first_within_a_given_time(tmp_path: Path) -> None:
+    names = [*pieces()]
+    assert names[: len(FIRST)] == [*FIRST] and len(names) == len({*names})
+    kinds = [name.partition("-")[0] for name in FIRST]
+    assert kinds == ["capturing", "speed", "speed", "seeds", "learning"]
+    assert sum(minutes for minutes in FIRST.values() if minutes < float("inf")) < 14
+    given: list[float] = []
+
+    def noted(setting: Setting) -> Findings:
+        given.append(setting.minutes)
+        return Findings()
+
+    said: list[str] = []
+    wanted = [piece("speed-mlp", noted), piece("other", noted)]
+    assert run(wanted, toy(tmp_path), said.append, isolated=False, total=5.0) == {"speed-mlp": "done", "other": "done"}
+    assert given[0] == FIRST["speed-mlp"] and 4.0 < given[1] <= 5.0
+    assert run([piece("late", noted)], toy(tmp_path), said.append, isolated=False, total=0.5) == {}
+    assert said[-1] == "late: no time is left"
 
 
 def test_results_of_another_scale_are_not_written_over(tmp_path: Path) -> None:
@@ -204,7 +235,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     for arguments, said in (
         (["--pieces", "memry"], "no piece named 'memry'; did you mean 'memory'?"),
         ([*ARGUMENTS, "--published", "nowhere.csv"], "no such file: nowhere.csv"),
-        ([*ARGUMENTS, "--minutes", "0"], "--minutes must be more than 0"),
+        ([*ARGUMENTS, "--minutes", "0"], "--minutes and --total must be more than 0"),
     ):
         with pytest.raises(SystemExit) as stopped:
             __main__.main(arguments)
