@@ -114,7 +114,7 @@ def test_one_size_is_compiled_whatever_the_number_of_sizes(runs: None, tmp_path:
 
         return run
 
-    learner._captured, learner.compute_update = [note(compiled)], note(eager)  # type: ignore[method-assign]
+    learner.captured, learner.compute_update = [note(compiled)], note(eager)  # type: ignore[method-assign]
     go_on(parts)
     run.close()
     # Chunks of 10, 20, 30, 40 and 50.

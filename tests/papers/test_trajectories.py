@@ -91,7 +91,7 @@ class Watch:
             self.events += [f"copy {name}" for name in declared if self._is_copied(name)]
 
         step.step, averages.move = watched_step, watched_move  # type: ignore[method-assign]
-        self._learner._captured = [watched_update]
+        self._learner.captured = [watched_update]
 
     def _is_copied(self, name: str) -> bool:
         role, average = self._learner.averaged_roles()[name]

@@ -111,7 +111,7 @@ def test_an_update_that_cannot_be_compiled_is_made_all_the_same() -> None:
         raise CompileFailed("there is no compiler")
 
     agent.choice = Choice(True, "a test", falls_back=True)
-    agent._captured = [fail] * len(agent._captured)
+    agent.captured = [fail] * len(agent.captured)
     agent.compile_failed = told.append
     for each in (agent, plain):
         each.update(transitions(each))
