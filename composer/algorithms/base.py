@@ -90,6 +90,8 @@ class Algorithm(Family, family="algorithm"):
     """Whether it learns from transitions drawn from a replay."""
     carries_memory: ClassVar[bool] = False
     """Whether its networks may remember what came before in an episode."""
+    reads_skill_planes: ClassVar[bool] = False
+    """Whether it takes the skills of episodes out of pictures, which others would see as a part of them."""
     keys_outside_update: ClassVar[frozenset[str]] = frozenset()
     """Keys that affect only the data of batches and when they are drawn: no part of the compiled update."""
 

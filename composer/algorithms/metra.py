@@ -11,12 +11,14 @@ from typing_extensions import override
 
 from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy, vectors_needed
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role, UpdateSchedule
+from composer.algorithms.normalization.observations import Raw
 from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.networks.initializers import Constant
 from composer.networks.outline import Outline, ParameterPlan
 from composer.spec.metrics import Metric, loss
+from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
     from composer.algorithms.program import BuiltAgent, Program
@@ -31,15 +33,18 @@ ADAM: Final = {"kind": "adam", "learning_rate": 1e-4}
 class METRA(OffPolicy, Algorithm, kind="metra"):
     """METRA: skills that cover a space in which distance is at most time, found without any reward.
 
-    An episode has one skill z, which ``environment.skills`` draws and which follows each observation s. The network
+    An episode has one skill z, which ``environment.skills`` draws and which is part of each observation s. The network
     ``representation`` p reads s alone and gives as many numbers as z has. It maximises ``(p(s') - p(s)) . z`` while a
     step moves it by 1 at most; the learned ``multiplier`` weighs this constraint by dual ascent. Soft actor-critic
     over s and z learns that inner product as its reward; the environment's own reward is not read. A skill that is a
-    choice among d has ``(z - 1/d) d / (d - 1)`` in the place of z. Source: Park et al., arXiv:2310.08887, and its
-    released code, which the defaults follow.
+    choice among d has ``(z - 1/d) d / (d - 1)`` in the place of z. From pixels ``representation`` reads pictures of
+    bytes, and actor and critics a vector: the pictures' entries, then the skill, then the action.
+
+    Source: Park et al., arXiv:2310.08887, and its released code, which the defaults follow.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "metra", "batch_size": 256}
+    reads_skill_planes: ClassVar[bool] = True
 
     update_to_data: float = Field(default=0.25, gt=0, le=1024)
     """Gradient updates per interaction (one decision of every environment copy): 50 for 200 in the released code."""
@@ -72,10 +77,13 @@ class METRA(OffPolicy, Algorithm, kind="metra"):
     @override
     @classmethod
     def start(cls, info: EnvironmentInfo) -> Start:
-        size = info.skill_size or 2
-        wide = {"kind": "sequence", "layers": [{"use": "mlp", "width": 256}, {"kind": "linear", "width": size}]}
+        size, rate = info.skill_size or 2, 1.0 if info.pictures else 0.25
+        to_skill = [{"use": "mlp", "width": 256}, {"kind": "linear", "width": size}]
+        trunks: dict[str, Any] = {REPRESENTATION: {"kind": "sequence", "layers": to_skill}}
+        if info.pictures:
+            trunks = _start_from_pixels(info.without_skill, to_skill, size, info.action_size)
         settings = {
-            "batch_size": 256, "update_to_data": 0.25, "rollout_interactions": 200, "untrained_interactions": 1_250,
+            "batch_size": 256, "update_to_data": rate, "rollout_interactions": 200, "untrained_interactions": 1_250,
             "discount": 0.99, "distance": "mean", "slack": 1e-3, "initial_multiplier": 30.0,
         }  # fmt: skip
         environment = {"copies": 8} if info.skill_size else {"copies": 8, "skills": {"size": size}}
@@ -85,7 +93,8 @@ class METRA(OffPolicy, Algorithm, kind="metra"):
             optimizers=dict.fromkeys(TRAINED, ADAM),
             copies={"critic": 2},
             environment=environment,
-            trunks={REPRESENTATION: wide},
+            replay={"capacity": 300_000} if info.pictures else {},
+            trunks=trunks,
         )
 
     @override
@@ -94,13 +103,14 @@ class METRA(OffPolicy, Algorithm, kind="metra"):
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
-        size = math.prod(info.observation)
-        parts = (("observation", (size - info.skill_size,)), ("skill", (info.skill_size,)))
-        with_action = (*parts, ("action", (info.action_size,)))
+        seen = info.without_skill
+        size, skill, actions = math.prod(seen), info.skill_size, info.action_size
+        parts = (("observation", (size,)), ("skill", (skill,)))
+        with_action = (*parts, ("action", (actions,)))
         return (
-            Role(REPRESENTATION, (size - info.skill_size,), "features", concatenates=parts[:1]),
-            Role("actor", info.observation, "tanh_gaussian", concatenates=parts),
-            Role("critic", (size + info.action_size,), "value", has_one_copy=False, concatenates=with_action),
+            Role(REPRESENTATION, seen, "features", concatenates=() if info.pictures else parts[:1]),
+            Role("actor", (size + skill,), "tanh_gaussian", concatenates=parts),
+            Role("critic", (size + skill + actions,), "value", has_one_copy=False, concatenates=with_action),
         )
 
     @override
@@ -150,14 +160,15 @@ class METRA(OffPolicy, Algorithm, kind="metra"):
 
     @override
     def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
-        yield from vectors_needed(self.title, info)
+        if info.discrete or not info.pictures:
+            yield from vectors_needed(self.title, info)
         if not environment.takes_skills:
             yield "environment", f"METRA needs a skill for every episode, and {environment.kind!r} has none"
 
     @override
     def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
         size, outline = agent.info.skill_size, agent.outlines.get(REPRESENTATION)
-        if not size and agent.environment.is_simulator and len(agent.info.observation) == 1 and not agent.info.discrete:
+        if not size and agent.environment.is_simulator and not agent.info.discrete:
             yield "environment.skills", "METRA needs a skill for every episode: write skills = { size = 2 }"
         if size and isinstance(outline, Outline) and outline.output != (size,):
             found = list(outline.output)
@@ -165,6 +176,8 @@ class METRA(OffPolicy, Algorithm, kind="metra"):
         critic = agent.networks.get("critic")
         if critic is not None and not critic.head.gives_expectation:
             yield "networks.critic.head", f"METRA's critics give one value, got the head {critic.head.kind!r}"
+        if agent.info.pictures and not isinstance(agent.normalization.observation, Raw):
+            yield "normalization.observation", 'METRA\'s networks read the bytes of pictures: set { kind = "raw" }'
         if not agent.normalization.reward.is_identity:
             yield "normalization.reward", "METRA reads no reward of the environment: leave it out"
         if self.n_step.bounds()[1] != 1:
@@ -178,9 +191,25 @@ class METRA(OffPolicy, Algorithm, kind="metra"):
         settings = Settings(
             actions=info.action_size,
             skill=info.skill_size,
+            frames=max(info.stacked_frames, 1) if info.pictures else 0,
             is_choice=info.skill_is_choice,
             distance=self.distance,
             slack=number(self.slack, 1),
             target_entropy=number(info.action_size * self.target_entropy_per_action),
         )
         return METRAProgram(built, settings)
+
+
+def _start_from_pixels(seen: Shape, to_skill: list[Any], size: int, actions: int) -> dict[str, Any]:
+    """Trunks that begin with an encoder each, of as many convolutions as pictures ``[c, h, w]`` have room for."""
+    side, more = (min(seen[1:]) - 4) // 2 + 1, 0
+    while side >= 4 and more < 3:
+        side, more = (side - 4) // 2 + 1, more + 1
+    encoder, (channels, height, width) = {"use": "metra_convolutions", "more": more}, seen
+    beside = {"use": "beside_picture", "channels": channels, "height": height, "width": width, "encoder": encoder}
+
+    def trunk(numbers: int) -> dict[str, Any]:
+        return {"kind": "sequence", "layers": [{**beside, "numbers": numbers}, {"use": "mlp", "width": 256}]}
+
+    represented = {"kind": "sequence", "layers": [encoder, *to_skill]}
+    return {REPRESENTATION: represented, "actor": trunk(size), "critic": trunk(size + actions)}

@@ -2,7 +2,8 @@
 
 Source: Park et al., arXiv:2310.08887, and its released code, whose order of the steps this is: representation,
 multiplier, critics on rewards of the new representation, actor against the new critics, temperature.
-Legend: S seeds, C critics, B batch, E environments, d observation without its skill, k skill, a action.
+Legend: S seeds, C critics, B batch, E environments, d observation without its skill, k skill, a action; F pictures of
+c channels.
 Tests: tests/papers/test_metra.py.
 """
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from composer.algorithms.losses.critics import critics_loss, joint_return, joint_value
 from composer.algorithms.losses.returns import of_only_copy
+from composer.algorithms.losses.skilled import Skilled, split
 from composer.algorithms.losses.tanh_gaussian import draw, mode, sample
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
 from composer.spec.shape import Shape
@@ -29,6 +31,8 @@ class Settings:
     """a"""
     skill: int
     """k"""
+    frames: int
+    """F, where observations are pictures; 0: they are vectors."""
     is_choice: bool
     """Whether skills are one-hot."""
     distance: str
@@ -91,18 +95,18 @@ class METRAProgram(Program):
         )
 
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
-        """A draw of the policy ``[S, E, a]`` for observations with skills ``[S, E, d + k]``; its mode without noise."""
+        """A draw of the policy ``[S, E, a]`` for observations with skills; its mode without noise."""
         mean, log_std = self._policy(observation)
         return mode(mean) if noise is None else draw(mean, log_std, noise)
 
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
         """The representation reads observations without skills; the next action is drawn as for the target."""
-        now, following = batch.observation, batch.next_observation
-        action = draw(*self._policy(following), noise["target"])
+        now, following = self._split(batch.observation), self._split(batch.next_observation)
+        action = draw(*self._policy(batch.next_observation), noise["target"])
         return {
-            "representation": Inputs(self._without_skill(now), self._without_skill(following)),
-            "actor": Inputs(now, following),
-            "critic": Inputs(torch.cat([now, batch.action], -1), torch.cat([following, action], -1)),
+            "representation": Inputs(now.seen, following.seen),
+            "actor": Inputs(now.joined(), following.joined()),
+            "critic": Inputs(now.joined(batch.action), following.joined(action)),
         }
 
     def representation_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
@@ -132,10 +136,10 @@ class METRAProgram(Program):
         with torch.no_grad():
             reward = self._reward(self._step(batch), batch)
             action, log_density = sample(*self._policy(batch.next_observation), noise["target"])
-            raw = self._target(torch.cat([batch.next_observation, action], -1))
+            raw = self._target(self._split(batch.next_observation).joined(action))
             bonus = -(self._log_temperature.exp() * log_density)
             target = returns.transform(joint_return(returns, raw, "minimum"), reward, batch.bootstrap, bonus)
-        predicted = self._critic(torch.cat([batch.observation, batch.action], -1), training=True)
+        predicted = self._critic(self._split(batch.observation).joined(batch.action), training=True)
         loss = 0.5 * critics_loss(returns, predicted, target, signals)
         signals["critic/loss"] = loss.detach()
         return loss
@@ -143,7 +147,7 @@ class METRAProgram(Program):
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
         """``mean(alpha log pi - min Q)``. Eq. 9, arXiv:1812.05905."""
         action, log_density = sample(*self._policy(batch.observation, training=True), noise["actor"])
-        raw = self._critic(torch.cat([batch.observation, action], -1))
+        raw = self._critic(self._split(batch.observation).joined(action))
         value = joint_value(self._returns.value(raw), "minimum")
         loss: Tensor = (self._log_temperature.detach().exp() * log_density - value).mean(1)
         signals["actor/loss"], signals["actor/entropy"] = loss.detach(), -log_density.detach().mean(1)
@@ -156,19 +160,19 @@ class METRAProgram(Program):
         signals["temperature/value"], signals["temperature/loss"] = logarithm.detach().exp(), loss.detach()
         return loss
 
-    def _without_skill(self, observation: Tensor) -> Tensor:
-        return observation[..., : -self._settings.skill]
+    def _split(self, observation: Tensor) -> Skilled:
+        return split(observation, self._settings.skill, self._settings.frames)
 
     def _step(self, batch: Batch, training: bool = False) -> Tensor:
         """``p(s') - p(s)``, ``[S, B, k]``, of one pass over both."""
         both = torch.cat([batch.observation, batch.next_observation], 1)
-        now, following = self._representation(self._without_skill(both), training)[:, 0].chunk(2, 1)
+        now, following = self._representation(self._split(both).seen, training)[:, 0].chunk(2, 1)
         step: Tensor = following - now
         return step
 
     def _reward(self, step: Tensor, batch: Batch) -> Tensor:
-        return skill_reward(step, batch.observation[..., -self._settings.skill :], self._settings.is_choice)
+        return skill_reward(step, self._split(batch.observation).skill, self._settings.is_choice)
 
     def _policy(self, observation: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
-        mean, log_std = of_only_copy(self._actor(observation, training))
+        mean, log_std = of_only_copy(self._actor(self._split(observation).joined(), training))
         return mean, log_std

@@ -5,6 +5,7 @@ Tests: tests/environments/test_vision_language.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
@@ -48,7 +49,7 @@ class Altered(Described, Spec):
     colours."""
 
     skills: Annotated[Skills | None, Without(None)] = None
-    """A vector that is drawn for every episode and follows each of its observations, such as a skill of METRA."""
+    """A vector that is drawn for every episode and is part of each observation, such as a skill of METRA."""
 
     coverage: Annotated[Coverage | None, Without(None)] = None
     """What evaluations count as different places; they then write ``evaluation/coverage``."""
@@ -69,8 +70,8 @@ class Altered(Described, Spec):
     @override
     def altered(self, info: EnvironmentInfo) -> EnvironmentInfo:
         """With the skill that follows its observations."""
-        is_vector = len(info.observation) == 1
-        return self.skills.described(info) if self.skills is not None and is_vector else info
+        can_be = info.pictures or len(info.observation) == 1
+        return self.skills.described(info) if self.skills is not None and can_be else info
 
     def skilled(self, within: VectorEnvironment, seeds: Sequence[int]) -> VectorEnvironment:
         """``within``, whose environments have these ``seeds``, with the skills of their episodes."""
@@ -78,9 +79,9 @@ class Altered(Described, Spec):
 
         return within if self.skills is None else SkilledVector(within, self.skills, seeds)
 
-    def seen_spaces(self, own: NativeSpaces) -> NativeSpaces:
-        """The simulator's ``own`` spaces, with the skill as one more part of an observation."""
-        return own if self.skills is None else self.skills.spaces(own)
+    def seen_spaces(self, own: NativeSpaces, info: EnvironmentInfo) -> NativeSpaces:
+        """The simulator's ``own`` spaces, with the skill as ``info`` has it."""
+        return own if self.skills is None else self.skills.spaces(own, info)
 
     def without_skills(self) -> Self:
         """This environment as it is itself."""
@@ -111,7 +112,7 @@ class Altered(Described, Spec):
 
     def altered_problems(self, kind: str, own: EnvironmentInfo) -> Iterator[tuple[str, str]]:
         """Problems of these settings with a simulator of ``kind``, itself described by ``own``: paths and messages."""
-        yield from self._vector_problems(kind, own)
+        yield from self._part_problems(kind, own)
         if self.reward and not self.draws_decisions:
             yield "environment.reward", f"{kind!r} draws no picture of each decision: no reward can be read off it"
         if self.distractions and not self.shows_pictures:
@@ -122,20 +123,32 @@ class Altered(Described, Spec):
                 message = f"{kind!r} does not tell which pixels are background: give 'screen_color'"
                 yield f"environment.distractions[{index}]", message
 
-    def _vector_problems(self, kind: str, own: EnvironmentInfo) -> Iterator[tuple[str, str]]:
-        """Of skills and coverage, which are parts of vectors."""
+    def _part_problems(self, kind: str, own: EnvironmentInfo) -> Iterator[tuple[str, str]]:
+        """Of skills, which become part of observations, and of coverage, which reads them."""
         for key in ("skills", "coverage"):
             if getattr(self, key) is None:
                 continue
-            if len(own.observation) != 1:
-                yield f"environment.{key}", f"{kind!r} observes {list(own.observation)} here: it is for vectors alone"
+            if not own.pictures and len(own.observation) != 1:
+                message = f"{kind!r} observes {list(own.observation)} here: it is for vectors and pictures"
+                yield f"environment.{key}", message
             elif not self.takes_skills:
                 yield f"environment.{key}", f"{kind!r} steps the simulators of other tables: leave it out"
-        if self.coverage is not None and len(own.observation) == 1:
-            size, largest = own.observation[0], max(self.coverage.coordinates)
-            if largest >= size:
-                message = f"an observation has {size} numbers, from 0 to {size - 1}: there is no entry {largest}"
-                yield "environment.coverage.coordinates", message
+        if self.skills is not None and own.pictures and 4 * self.skills.size > math.prod(own.observation[1:]):
+            side = " x ".join(map(str, own.observation[1:]))
+            message = f"{self.skills.size} numbers of 4 bytes do not fit into a plane of {side} bytes"
+            yield "environment.skills.size", message
+        if self.coverage is not None and (own.pictures or len(own.observation) == 1):
+            yield from self._coverage_problems(kind, own, max(self.coverage.coordinates))
+
+    @staticmethod
+    def _coverage_problems(kind: str, own: EnvironmentInfo, largest: int) -> Iterator[tuple[str, str]]:
+        size = own.place_size if own.pictures else own.observation[0]
+        if own.pictures and not size:
+            yield "environment.coverage", f"{kind!r} tells no place beside its pictures: leave it out"
+        elif largest >= size:
+            what = "a place" if own.pictures else "an observation"
+            message = f"{what} has {size} numbers, from 0 to {size - 1}: there is no entry {largest}"
+            yield "environment.coverage.coordinates", message
 
     def _numbered(self) -> Iterator[tuple[int, Distraction]]:
         return iter(enumerate(self.distractions or ()))

@@ -125,9 +125,12 @@ class EnvironmentInfo:
     tells_success: bool = False
     """Whether each step tells if the task is solved, as ``SolvableEnvironment`` does."""
     skill_size: int = 0
-    """Numbers at the end of an observation that are drawn once for each episode, as ``environments.skills`` does."""
+    """Numbers that are drawn once for each episode, as ``environments.skills`` does: the end of a vector, or the
+    float32 bytes at the beginning of the last plane of every picture."""
     skill_is_choice: bool = False
     """Whether they are one-hot."""
+    place_size: int = 0
+    """Numbers of ``VectorEnvironment.places``, which coverage counts where observations are pictures; 0: none."""
     tasks: int = 0
     """Tasks side by side, which the last entries of an observation name, 1 for the own one; 0: there is one task."""
 
@@ -135,6 +138,14 @@ class EnvironmentInfo:
     def episode_interactions(self) -> int:
         """Decisions of a full episode; the last one is shorter where the repeat does not divide the limit."""
         return -(-self.episode_env_steps // self.action_repeat)
+
+    @property
+    def without_skill(self) -> Shape:
+        """Shape of an observation without its skill."""
+        first, *rest = self.observation
+        if self.skill_size and self.pictures:
+            return (first - max(self.stacked_frames, 1), *rest)
+        return (first - self.skill_size, *rest)
 
 
 class Step(NamedTuple):
@@ -185,6 +196,13 @@ class SolvableEnvironment(SingleEnvironment, Protocol):
         """Whether the environment step just taken has left the task solved."""
 
 
+class LocatedEnvironment(SingleEnvironment, Protocol):
+    """One environment that tells where it is, beside pictures that it observes."""
+
+    def place(self) -> NDArray[np.float64]:
+        """Coordinates ``[place_size]`` of the present state."""
+
+
 class VectorEnvironment(ABC):
     """n independent environments that step together and reset themselves in the step that ends their episode."""
 
@@ -210,6 +228,12 @@ class VectorEnvironment(ABC):
         import numpy as np
 
         return np.zeros((self.n, 2), np.int64)
+
+    def places(self) -> NDArray[np.float64]:
+        """Coordinates ``[n, place_size]`` at ``final_observation`` of the last step, or at the reset."""
+        import numpy as np
+
+        return np.zeros((self.n, 0))
 
     def scores(self) -> Mapping[str, NDArray[np.float64]]:
         """Further scores of the last step's episodes so far, ``[n]`` by the name of their evaluation metric.

@@ -20,7 +20,7 @@ from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
     from composer.environments.base import Simulator
-    from composer.environments.interface import VectorEnvironment
+    from composer.environments.interface import Observations, VectorEnvironment
     from composer.training.learner import Learner
 
 
@@ -92,17 +92,15 @@ class EpisodeEvaluator(Evaluator):
         returns, solved = np.zeros(self._environments.n), np.zeros((self._environments.n, 2), np.int64)
         others = {name: np.zeros(self._environments.n) for name in self._environments.scores()}
         learned, running = np.zeros(self._environments.n), np.ones(self._environments.n, dtype=bool)
-        visited = self._visited = None if self._coverage is None else VisitedCells(self._coverage, len(self._seeds))
-        if visited is not None:
-            visited.visit(observation, running)
+        self._visited = None if self._coverage is None else VisitedCells(self._coverage, len(self._seeds))
+        self._visit(observation, running)
         while running.any():
             if watch is not None and running[0]:
                 watch(self._environments)
             raw = torch.from_numpy(observation).to(learner.device).unflatten(0, shape)
             actions = learner.act(raw, explore=False)
             step = self._environments.step(actions.flatten(0, 1).cpu().numpy())
-            if visited is not None:
-                visited.visit(step.final_observation, running)
+            self._visit(step.final_observation, running)
             ended = running & (step.terminated | step.truncated)
             returns[ended] = step.episode_return[ended]
             learned[running] += step.reward[running]
@@ -125,6 +123,12 @@ class EpisodeEvaluator(Evaluator):
             for row, count in zip(rows, self._visited.counts, strict=True):
                 row[COVERAGE.name] = float(count)
         return rows
+
+    def _visit(self, observation: Observations, running: NDArray[np.bool_]) -> None:
+        """Count where the environments that are ``running`` have come to."""
+        if self._visited is not None:
+            pictures = self._environments.info.pictures
+            self._visited.visit(self._environments.places() if pictures else observation, running)
 
     def _more_of(self, seed: int) -> dict[str, float]:
         """Means over the episodes that have a score; a score that none has is left out."""

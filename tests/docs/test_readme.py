@@ -155,9 +155,10 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
     if kind == "mr_q":
         averages.pop("target_model")
         networks["model"]["trunk"] = {"kind": "linear", "width": 1 + 8 + 65}
-    if kind == "metra" and column == "states → numbers":
-        environment = {**environment, "skills": {"size": 2}}
-        networks["representation"]["trunk"] = {"kind": "linear", "width": 2}
+    if kind == "metra":
+        environment, to_skill = {**environment, "skills": {"size": 2}}, {"kind": "linear", "width": 2}
+        networks["representation"]["trunk"] = to_skill if column.startswith("states") else [PIXELS, to_skill]
+        networks["actor"]["trunk"] = networks["critic"]["trunk"] = VECTORS
     if kind in ("td3", "td7"):
         networks["critic"]["copies"] = 2
     trained = [*networks, *{"sac": ("temperature",), "metra": ("multiplier", "temperature")}.get(kind, ())]

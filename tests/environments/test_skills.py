@@ -79,14 +79,14 @@ def test_a_known_environment_keeps_its_own_description() -> None:
     ):
         assert environment.info.observation == (size + 5,)
         assert environment.without_skills().info.observation == (size,)
-    parts = environment.seen_spaces(environment.without_skills().native_spaces()).parts
+    parts = environment.seen_spaces(environment.without_skills().native_spaces(), environment.info).parts
     assert [(part.name, part.shape) for part in parts] == [("observation", (3,)), ("skill", (5,))]
 
 
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"kind": "minatar", "game": "breakout"}, "'minatar' observes .* here: it is for vectors alone"),
+        ({"kind": "minatar", "game": "breakout"}, "'minatar' tells no place beside its pictures"),
         ({"kind": "point"}, "an observation has 4 numbers, from 0 to 3: there is no entry 9"),
     ],
 )

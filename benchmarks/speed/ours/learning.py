@@ -90,7 +90,9 @@ def _memory(
     if (plan := algorithm.rollout_plan) is None:
         ring = make_ring(info, seeds, 1, rows, DEVICE)
         _fill(ring, info, seeds)
-        return ReplayMemory(ring, blueprint.replay.sampling, algorithm.update_schedule(info).future, held), 1
+        schedule = algorithm.update_schedule(info)
+        ahead = schedule.future, held, algorithm.bursts, schedule.sequence
+        return ReplayMemory(ring, blueprint.replay.sampling, *ahead), 1
     copies = blueprint.environment.copies_per_seed
     ring = make_ring(info, seeds, copies, plan.interactions * copies, DEVICE)
     _fill(ring, info, seeds)

@@ -62,7 +62,7 @@ class LossSubject:
             kind, decay = (torch.optim.AdamW, optimizer.weight_decay)
         self._optimizer = kind(self._loss.parameters(), lr=optimizer.learning_rate.value, weight_decay=decay)
         self._replay = TensorDictReplayBuffer(storage=LazyTensorStorage(workload.rows), batch_size=algorithm.batch_size)
-        self._replay.extend(_contents(blueprint, workload))
+        self._replay.extend(contents(blueprint, workload))
 
     def call(self) -> None:
         """Sample, compute all losses, step, update the target."""
@@ -131,7 +131,8 @@ def _loss(blueprint: Blueprint, workload: AgentWorkload) -> SACLoss:
     )
 
 
-def _contents(blueprint: Blueprint, workload: AgentWorkload) -> TensorDict:
+def contents(blueprint: Blueprint, workload: AgentWorkload) -> TensorDict:
+    """The synthetic experience of a workload."""
     held = transitions(workload.rows, blueprint.environment.info)
     told = {name: torch.from_numpy(value) for name, value in held._asdict().items()}
     ended, terminated = (told[name][:, None].bool() for name in ("ended", "terminated"))

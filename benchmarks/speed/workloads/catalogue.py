@@ -28,6 +28,13 @@ _SIMBA: Final = (
 _SELDOM: Final = "the actor is computed every third update"
 _CROSSQ: Final = (contrib("crossq:contrib", _SELDOM), sbx("crossq:sbx", _SELDOM))
 _DQN: Final = (stable_baselines("stable_baselines_dqn:dqn", "the norm of gradients is bounded, at 1e9"),)
+_DREAMER: Final = (
+    torchrl(
+        "torchrl_dreamer:dreamer",
+        "Adam in the place of LaProp; latents are not written back to the replay; imagined steps keep a graph that no"
+        " gradient uses",
+    ),
+)
 _AS_PEERS: Final = (
     *("environment.protocol=machado2018", "environment.full_actions=true", "networks.value.head.huber=1.0"),
 )
@@ -105,6 +112,10 @@ WORKLOADS: Final[tuple[Workload, ...]] = (
     Learning(
         "ppo", "PPO, MLPs 2x64, rollouts of 2,048 transitions, 10 epochs of 8 minibatches of 256",
         "classic/pendulum_ppo", (64, 64), (_WALKER, *_UNSCALED_PPO), peers=_PPO, most_seeds=4,
+    ),
+    Learning(
+        "dreamer", "DreamerV3, smallest size, 8 sequences of 32 moments, 15 imagined steps", "dmc/dreamer_v3",
+        overrides=("algorithm.batch_size=8", "algorithm.sequence=32"), rows=5_000, peers=_DREAMER,
     ),
     _looping("loop-walker", "SAC, MLP 2x256, walker-walk, action repeat 2, one update per decision", "walker-walk"),
     _looping("loop-cartpole", "SAC, MLP 2x256, cartpole-swingup, action repeat 2, one update per decision",

@@ -131,6 +131,10 @@ def _tasks(blueprint: Blueprint) -> Iterator[Finding]:
 def _environment(blueprint: Blueprint) -> Iterator[Finding]:
     batch, env_steps = blueprint.algorithm.batch_size, blueprint.training.env_steps
     yield from blueprint.environment.problems(batch, env_steps, len(blueprint.seeds))
+    info = blueprint.environment.info
+    if info.pictures and info.skill_size and not blueprint.algorithm.reads_skill_planes:
+        message = f"{blueprint.algorithm.title} would see the bytes of skills as a part of the pictures: leave it out"
+        yield ("environment", "skills"), message
 
 
 def _shapes(blueprint: Blueprint) -> Iterator[Finding]:

@@ -6,8 +6,9 @@ Tests: tests/environments/test_dm_control.py holds this adapter to dm_control's 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 from typing_extensions import override
@@ -16,8 +17,11 @@ from composer.environments.base import SingleSimulator
 from composer.environments.distractions.base import Distracted
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment
 from composer.environments.native import NativeSpaces
-from composer.environments.suites.task_tables import known, task_table
+from composer.environments.suites.task_tables import Task, known, task_table
+from composer.spec.without import Without
 
+PLACE: Final = 3
+"""Coordinates of the first body, such as the torso of a walker: its place beside pictures."""
 UNLIMITED_ENV_STEPS = 1000
 """dm_control gives the two ``lqr`` tasks no time limit; here they get the limit of all other tasks."""
 
@@ -38,6 +42,8 @@ class DmControl(SingleSimulator, kind="dm_control"):
     """Domain and task as dm_control names them, joined by a hyphen: ``ball_in_cup-catch``."""
     action_repeat: Annotated[int, Field(ge=1, le=100)] = 2
     """Control steps for which one action is held; rewards are summed."""
+    episode_env_steps: Annotated[int | None, Field(ge=1, le=100_000), Without(None)] = None
+    """Control steps of an episode, no more than the task has; absent: as many as it has."""
     observe: Literal["state", "pixels"] = "state"
     """The vector of the task's own measurements, or pictures of it."""
     height: Annotated[int, Field(ge=8, le=480)] = 84
@@ -83,10 +89,23 @@ class DmControl(SingleSimulator, kind="dm_control"):
     def shows_pictures(self) -> bool:
         return self.observe == "pixels"
 
+    @property
+    def _limited(self) -> Task:
+        """The task with the declared length of episodes."""
+        task = task_table("dm_control")[self.task]
+        return replace(task, episode_env_steps=self.episode_env_steps or task.episode_env_steps)
+
+    @override
+    def problems(self, batch_size: int, env_steps: int, seeds: int) -> Iterator[tuple[str, str]]:
+        yield from super().problems(batch_size, env_steps, seeds)
+        limit = task_table("dm_control")[self.task].episode_env_steps
+        if self.episode_env_steps is not None and self.episode_env_steps > limit:
+            message = f"{self.task} ends after {limit:,} control steps: {self.episode_env_steps:,} are too many"
+            yield "environment.episode_env_steps", message
+
     def describe(self) -> EnvironmentInfo:
         """From the table of tasks; dm_control is not imported."""
-        task = task_table("dm_control")[self.task]
-        pictures = self.observe == "pixels"
+        task, pictures = self._limited, self.observe == "pixels"
         return EnvironmentInfo(
             observation=(3 * self.stack, self.height, self.width) if pictures else (task.observation_size,),
             action_size=task.action_size,
@@ -95,6 +114,7 @@ class DmControl(SingleSimulator, kind="dm_control"):
             terminates=task.terminates,
             pictures=pictures,
             stacked_frames=self.stack if pictures else 0,
+            place_size=PLACE if pictures else 0,
         )
 
     @override
@@ -106,7 +126,7 @@ class DmControl(SingleSimulator, kind="dm_control"):
         """The parts of the task's observation by name, and its actions within their bounds."""
         from composer.environments.suites.dm_control_single import native_action, native_parts
 
-        task = task_table("dm_control")[self.task]
+        task = self._limited
         if self.observe == "state":
             return NativeSpaces(native_parts(task), native_action(task))
         note = f"observation: the newest {self.stack} pictures, oldest first, channels first; the first one fills it"
@@ -120,7 +140,7 @@ class DmControl(SingleSimulator, kind="dm_control"):
         """
         from composer.environments.suites.dm_control_single import DmControlPixels, DmControlSingle
 
-        single = DmControlSingle(task_table("dm_control")[self.task])
+        single = DmControlSingle(self._limited)
         if self.observe == "state":
             return single
         shadows = self.shadows is not False

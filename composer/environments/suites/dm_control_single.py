@@ -17,6 +17,7 @@ import numpy as np
 from composer.environments.interface import RenderingUnavailable
 from composer.environments.native import NativeAction, NativePart
 from composer.environments.suites.action_bounds import offset_and_scale
+from composer.environments.suites.frame_stack import FrameStack
 from composer.spec.calls import in_words
 
 if TYPE_CHECKING:
@@ -83,6 +84,11 @@ class DmControlSingle:
         for name, view in self._views:
             view[...] = parts[name]
         return self._observation
+
+    def place(self) -> NDArray[np.float64]:
+        """Where the first body is, ``[3]``."""
+        found: NDArray[np.float64] = self._data.xpos[1]
+        return found
 
     def render(self) -> NDArray[np.uint8]:
         """The view of the task's first camera, 240 x 320."""
@@ -174,8 +180,7 @@ class DmControlPixels:
     ) -> None:
         self._distracted = distracted
         self._task, self._view = task, (height, width, camera, shadows)
-        self._frames = np.zeros((stack, 3, height, width), np.uint8)
-        self._is_first, self._is_drawn = True, False
+        self._frames = FrameStack(stack, lambda: self._draw().transpose(2, 0, 1), (3, height, width))
         self._draw()  # A machine that cannot draw fails now, and not in the first episode.
 
     def reset(self, seed: int) -> None:
@@ -183,21 +188,20 @@ class DmControlPixels:
         self._task.reset(seed)
         if self._distracted is not None:
             self._distracted.begin(seed)
-        self._is_first, self._is_drawn = True, False
+        self._frames.begin()
 
     def step(self, action: NDArray[np.float32]) -> tuple[float, bool, bool]:
         """One control step."""
-        self._is_drawn = False
+        self._frames.move()
         return self._task.step(action)
 
     def observe(self) -> NDArray[np.uint8]:
         """The stack [3 * stack, height, width]; the first picture of an episode fills it."""
-        if not self._is_drawn:
-            if not self._is_first:
-                self._frames[:-1] = self._frames[1:]
-            self._frames[slice(None) if self._is_first else -1] = self._draw().transpose(2, 0, 1)
-            self._is_first, self._is_drawn = False, True
-        return self._frames.reshape(-1, *self._frames.shape[2:])
+        return self._frames.observe()
+
+    def place(self) -> NDArray[np.float64]:
+        """Where the first body is, ``[3]``."""
+        return self._task.place()
 
     def render(self) -> NDArray[np.uint8]:
         """The view of the task's first camera."""

@@ -20,7 +20,12 @@ from composer.spec.calls import in_words, is_users
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.interface import EnvironmentInfo, SingleEnvironment, SolvableEnvironment
+    from composer.environments.interface import (
+        EnvironmentInfo,
+        LocatedEnvironment,
+        SingleEnvironment,
+        SolvableEnvironment,
+    )
 
 Resets = Sequence[tuple[int, int]]
 """Pairs (row, seed): episodes to start."""
@@ -45,6 +50,8 @@ class RowArrays:
         self.steps = self._take((n,), np.int64)
         self.solved = self._take((n, 2 if info.tells_success else 0), np.int64)
         """Environment steps and decisions after which the task was solved."""
+        self.place = self._take((n, info.place_size), np.float64)
+        """Coordinates of the present states."""
         self.current = self._take((n,), np.int64)
         """At the first row of each worker: the row that it is working on."""
         self.actions = self._take((n, info.action_size), np.float32)
@@ -64,7 +71,7 @@ class RowArrays:
     @staticmethod
     def nbytes(info: EnvironmentInfo, n: int) -> int:
         """Size of the buffer."""
-        entry, numbers = 1 if info.pictures else 4, 5 if info.tells_success else 3
+        entry, numbers = 1 if info.pictures else 4, info.place_size + (5 if info.tells_success else 3)
         drawn = 3 * info.picture_side**2
         return n * (numbers * 8 + entry * math.prod(info.observation) + 4 * info.action_size + drawn + 3)
 
@@ -216,6 +223,8 @@ class LocalRows(Rows):
                 f"{[*self._shape]} and type {self.arrays.observation.dtype}"
             )
         self.arrays.observation[row] = observed
+        if self.arrays.place.size:
+            self.arrays.place[row] = cast("LocatedEnvironment", single).place()
         if self.arrays.picture.size:
             self.arrays.picture[row] = fitted(single.render(), *self.arrays.picture.shape[1:3])
 

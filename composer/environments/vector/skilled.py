@@ -1,4 +1,4 @@
-"""Environments whose observations end with the skill of their episode. Tests: tests/environments/test_skills.py."""
+"""Environments whose observations hold the skill of their episode. Tests: tests/environments/test_skills.py."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 
 class SkilledVector(VectorEnvironment):
-    """Environments whose observations end with the skill of their episode. Legend: n environments, k numbers."""
+    """Environments whose observations hold the skill of their episode, as ``environments.skills`` says.
+
+    Legend: n environments, k numbers, F pictures of c channels.
+    """
 
     def __init__(self, within: VectorEnvironment, skills: Skills, seeds: Sequence[int]) -> None:
-        """``seeds`` [n] are those of the environments ``within``, whose observations are vectors."""
+        """``seeds`` [n] are those of the environments ``within``."""
         self._within, self._skills, self._seeds = within, skills, tuple(seeds)
         self.info, self.n = skills.described(within.info), within.n
         self._episodes = np.full(self.n, -1, np.int64)
@@ -48,6 +51,10 @@ class SkilledVector(VectorEnvironment):
     @override
     def solved(self) -> NDArray[np.int64]:
         return self._within.solved()
+
+    @override
+    def places(self) -> NDArray[np.float64]:
+        return self._within.places()
 
     @override
     def scores(self) -> Mapping[str, NDArray[np.float64]]:
@@ -80,4 +87,10 @@ class SkilledVector(VectorEnvironment):
             self._drawn[row] = self._skills.draw(self._seeds[row], int(numbers[row]))
 
     def _seen(self, observation: Observations) -> NDArray[Any]:
-        return np.concatenate([observation, self._drawn], 1)
+        if not self.info.pictures:
+            return np.concatenate([observation, self._drawn], 1)
+        frames, (height, width) = max(self.info.stacked_frames, 1), observation.shape[2:]
+        pictures = observation.reshape(self.n, frames, -1, height, width)
+        plane = self._skills.plane(self._drawn, height, width)[:, None, None]
+        planes = np.broadcast_to(plane, (self.n, frames, 1, height, width))
+        return np.concatenate([pictures, planes], 2).reshape(self.n, -1, height, width)

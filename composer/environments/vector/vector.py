@@ -62,6 +62,7 @@ class EpisodicVector(VectorEnvironment):
         self._env_steps = np.zeros(n, np.int64)
         # Of the running episodes, and of those of the last step, which may have ended.
         self._solved, self._told_solved = np.zeros((2, n, 2), np.int64)
+        self._places = np.zeros((n, info.place_size))
         self._dtype: type[Any] = np.uint8 if info.pictures else np.float32
         self._observation: Any = np.zeros((n, *info.observation), self._dtype)
         # Two sets of results alternate: the results of one step stay valid until the step after the next.
@@ -89,6 +90,7 @@ class EpisodicVector(VectorEnvironment):
         try:
             self._rows.step()
             np.copyto(step.final_observation, arrays.observation)
+            np.copyto(self._places, arrays.place)
             judge = self._judge
             reward = arrays.reward if judge is None else judge.rewards(arrays.reward, arrays.picture)
             np.copyto(step.reward, reward, casting="same_kind")
@@ -121,6 +123,10 @@ class EpisodicVector(VectorEnvironment):
     @override
     def solved(self) -> NDArray[np.int64]:
         return self._told_solved
+
+    @override
+    def places(self) -> NDArray[np.float64]:
+        return self._places
 
     @override
     def state(self) -> dict[str, NDArray[np.generic]]:
@@ -179,6 +185,7 @@ class EpisodicVector(VectorEnvironment):
 
     def _start_stepping(self) -> Observations:
         self._observation = self._rows.arrays.observation.copy()
+        np.copyto(self._places, self._rows.arrays.place)
         self._running = True
         present: Observations = self._observation.copy()
         return present

@@ -72,7 +72,7 @@ class Episodes(Source):
         """``number`` is that of the evaluation whose episodes come first."""
         environment.discover()
         self._environment, self._seed, self._number = environment.for_evaluation(), seed, number
-        self.spaces = environment.seen_spaces(environment.without_skills().native_spaces())
+        self.spaces = environment.seen_spaces(environment.without_skills().native_spaces(), environment.info)
         self.encode = Encoder(self.spaces, environment.info.observation)
         self.decode = Decoder(self.spaces.action)
 

@@ -105,7 +105,7 @@ def _random(play: Play) -> Play:
 
 
 def _writer(environment: Simulator, run: Path, out: Path) -> Writer:
-    spaces = environment.seen_spaces(environment.without_skills().native_spaces())
+    spaces = environment.seen_spaces(environment.without_skills().native_spaces(), environment.info)
     if out.suffix == ".parquet":
         return ParquetWriter(out, spaces)
     if out.suffix:
