@@ -1,8 +1,8 @@
 """``python -m benchmarks.metra_coverage``: how much of the plane METRA's skills cover, beside random behaviour.
 
-Trains ``point/metra@small`` on three seeds, or takes a run, and plays the episodes of one evaluation three times: by
-the trained policy, by the untrained one with the same random skills, and with uniformly random actions. Exit code 1
-where the trained skills cover less than three times as many cells as uniform actions. Tests: none; it trains.
+Trains a variant of ``point/metra`` on three seeds, or takes a run, and plays the episodes of one evaluation three
+times: by the trained policy, by the untrained one with the same random skills, and with uniformly random actions. Exit
+code 1 where the trained skills cover less than three times as many cells as uniform actions. Tests: none; it trains.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def policies(blueprint: Blueprint, learner: Learner) -> Mapping[str, Act]:
 
 
 def draw(path: Path, paths: Mapping[str, NDArray[np.float32]], coordinates: Sequence[int], skills: int) -> None:
-    """Trajectories of the first seed, coloured by the direction of their skill."""
+    """Trajectories of the first seed, coloured by the direction of their skill, or by their choice."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -88,7 +88,7 @@ def draw(path: Path, paths: Mapping[str, NDArray[np.float32]], coordinates: Sequ
         for episode in range(seen.shape[1]):
             x, y = (seen[:, episode, entry] for entry in coordinates)
             z = seen[0, episode, -skills:]
-            hue = (np.arctan2(z[1], z[0]) / (2 * np.pi)) % 1
+            hue = (np.arctan2(z[1], z[0]) / (2 * np.pi)) % 1 if skills == 2 else z.argmax() / skills
             axis.plot(x, y, color=pyplot.get_cmap("hsv")(hue), linewidth=0.8)
         axis.set_title(name)
         axis.set_aspect("equal")
@@ -100,11 +100,12 @@ def main(arguments: Sequence[str]) -> int:
     """Train or load, play, print a line per policy; ``--out`` writes JSON, ``--picture`` the trajectories."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.metra_coverage")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--variant", default="small", help="of point/metra")
     parser.add_argument("--run", type=Path, help="a run that is there already")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--picture", type=Path)
     given = parser.parse_args(arguments)
-    run = given.run or _trained(given.runs)
+    run = given.run or _trained(given.runs, given.variant)
     blueprint, learner, snapshot = load_agent(run, device="cpu")
     found = {name: played(blueprint, act) for name, act in policies(blueprint, learner).items()}
     counts = {name: cells for name, (cells, _) in found.items()}
@@ -128,9 +129,9 @@ def _simulator(blueprint: Blueprint) -> Simulator:
     return cast("Simulator", blueprint.environment)
 
 
-def _trained(runs: Path) -> Path:
+def _trained(runs: Path, variant: str) -> Path:
     overrides = ["seeds=[0, 1, 2]", "tracking={ kind = 'none' }"]
-    blueprint = api.load("point/metra", overrides, variant="small")
+    blueprint = api.load("point/metra", overrides, variant=variant)
     return api.train(blueprint, runs, quiet=False).path
 
 

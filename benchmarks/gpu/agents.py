@@ -91,9 +91,12 @@ _PQN: Final = (
     "algorithm.minibatches=2",
     "networks.value.trunk.times=1",
 )
+_REPRESENTATION: Final = (
+    'networks.representation.trunk=[{{ use = "mlp", width = {width} }}, {{ kind = "linear", width = 2, bias = false }}]'
+)
 _METRA: Final = (
     *_SMALL,
-    'networks.representation.trunk={ use = "metra_representation", width = 8, skills = 2 }',
+    _REPRESENTATION.format(width=8),
     'networks.actor.trunk={ use = "metra_actor", width = 8 }',
     'networks.critic.trunk={ use = "metra_critic", width = 8 }',
 )
@@ -141,8 +144,8 @@ GROUPS: Final = {
     "worlds": (
         Case("td-mpc2", "dmc/tdmpc2", (), _TDMPC2),
         Case("mr.q", "dmc/mr_q", (), (*_SMALL, "values={ width = 8, action_width = 8, outputs = 74 }")),
-        # The last bias of its representation cancels: Adam steps by rounding, which toy networks show.
-        Case("metra", "point/metra", (), _METRA),
+        # Without the last bias of its representation: it cancels, so that Adam steps by the sign of rounding.
+        Case("metra", "point/metra", (_REPRESENTATION.format(width=1024),), _METRA),
         # A program is unrolled over all moments: those of the published length take long to compile.
         Case("dreamer", "dmc/dreamer_v3", ("algorithm.sequence=8", "algorithm.horizon=5"), ("algorithm.batch_size=2",)),
     ),
