@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.speed.machine import FOREIGN_LIMIT, describe_machine
+from benchmarks.speed.neighbour import share_machine
 from benchmarks.speed.plot import plot as draw
 from benchmarks.speed.prepare import prepare
 from benchmarks.speed.race import Row, race, rows_of
@@ -16,6 +17,7 @@ from benchmarks.speed.report import table
 from benchmarks.speed.starts import starts
 from benchmarks.speed.workloads.base import Workload
 from benchmarks.speed.workloads.catalogue import WORKLOADS
+from benchmarks.speed.workloads.sharing import Sharing
 from benchmarks.speed.workloads.starting import Starting
 from composer.spec.wording import spelled, suggestion
 from composer.studies import Refused
@@ -86,6 +88,8 @@ def _measured(
         rows: dict[Any, Row] = rows_of(cast[workload.name], failures)
         if isinstance(workload, Starting):
             starts(workload, rows, repeats, say)
+        elif isinstance(workload, Sharing):
+            share_machine(workload, rows, seconds, repeats, cache, say)
         else:
             race(workload, rows, seconds * workload.lap, repeats, cache, say)
         yield table(workload, list(rows.values()))

@@ -41,6 +41,16 @@ class Repeat:
         return self.foreign_cores > FOREIGN_LIMIT
 
 
+@dataclass(frozen=True)
+class Shared:
+    """Units of work per second while others work too."""
+
+    beside: float
+    """Of one training beside a busy process."""
+    together: float
+    """Of two trainings at once, both counted."""
+
+
 @dataclass
 class Row:
     """The result of one candidate; ``error`` says why there is none."""
@@ -55,6 +65,8 @@ class Row:
     starts: list[float] = field(default_factory=list)
     """The same of processes with compiled code on disk."""
     repeats: list[Repeat] = field(default_factory=list)
+    shared: list[Shared] = field(default_factory=list)
+    """Where a shared machine is measured: the other situations of each round; ``repeats`` are those alone."""
 
     @property
     def name(self) -> str:

@@ -81,6 +81,16 @@ def _row(row: Row, floor: Row | None, peers: Sequence[Row]) -> dict[str, Any]:
     return entry | {
         "times_as_fast_as": {peer.name: _asdict(ratio(row, peer)) for peer in peers if peer is not row},
         **(_starts(row) if row.starts else _speed(row, row.ready.flops, floor)),
+        **(_shared(row) if row.shared else {}),
+    }
+
+
+def _shared(row: Row) -> dict[str, Any]:
+    pairs = [(each, repeat.rate) for each, repeat in zip(row.shared, row.repeats, strict=True)]
+    return {
+        "beside_per_second": summarise([each.beside for each, _ in pairs])._asdict(),
+        "kept_beside": summarise([each.beside / rate for each, rate in pairs])._asdict(),
+        "two_of_one": summarise([each.together / rate for each, rate in pairs])._asdict(),
     }
 
 

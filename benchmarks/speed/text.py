@@ -61,6 +61,9 @@ def _cells(row: Mapping[str, Any], workload: Mapping[str, Any]) -> dict[str, str
     return {
         "": row["name"],
         f"{workload['unit']}/s": _span(row["per_second"], 1) + mark,
+        "busy beside/s": _span(row.get("beside_per_second"), 1),
+        "kept": _span(row.get("kept_beside"), 2),
+        "two at once of one": _span(row.get("two_of_one"), 2),
         "ms each": f"{row['milliseconds_each']:.3g}",
         "GFLOP each": "" if flops is None else f"{flops:.3f}",
         "GFLOP/s": "" if flops is None else f"{row['gflop_per_second']:.1f}",

@@ -126,8 +126,9 @@ class Compute(Spec):
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     """Precision of matrix products: exact float32; TF32 on GPUs that have it; or bfloat16 autocast of networks, with
     parameters, losses and optimizers in float32."""
-    threads: Annotated[int, Field(ge=0, le=1_024)] = 0
-    """Threads of one operation; 0 leaves the choice to torch."""
+    threads: Literal["auto"] | Annotated[int, Field(ge=0, le=1_024)] = "auto"
+    """Threads of one operation. ``auto`` takes what ``OMP_NUM_THREADS`` says, as sweeps set it, else as many as there
+    are cores in the affinity and the cgroup quota of the process; 0 leaves the choice to torch."""
 
 
 class Blueprint(Spec):

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from composer.cli import app
 from composer.spec.version import __version__
 from composer.tracking.console import Console
+from composer.training.waiting_threads import how_threads_wait
 
 RESULT = {
     *("run", "run_id", "warnings", "mlflow_run_id", "status", "env_steps", "updates"),
@@ -108,7 +109,7 @@ def test_the_folder_of_a_run_tells_what_it_was(tmp_path: Path) -> None:
     facts = json.loads((run / "run.json").read_text())
     assert (facts["name"], facts["algorithm"], facts["seeds"], facts["compiled"]) == ("tiny", "sac", [0], False)
     assert set(facts["fingerprint"]) >= {"composer", "python", "torch", "numpy", "drift", "cpu_capability", "threads"}
-    assert len(facts["hash"]) == 64
+    assert len(facts["hash"]) == 64 and facts["waiting_threads"] == how_threads_wait()
     table = json.loads((run / "parameters.json").read_text())
     assert (table["critic"]["copies"], table["actor"]["copies"]) == (2, 1)
     assert table["critic"]["parameters"]["head.linear.weight"]["shape"] == [1, 16]

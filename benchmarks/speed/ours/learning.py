@@ -19,6 +19,7 @@ from composer.training.collect.off_policy import ReplayMemory
 from composer.training.collect.on_policy import Rollout
 from composer.training.compile.capture import choose
 from composer.training.learner import Learner
+from composer.training.waiting_threads import watch_contention
 
 if TYPE_CHECKING:
     from benchmarks.speed.candidate import Candidate
@@ -37,6 +38,7 @@ class LearnerSubject:
     def __init__(self, blueprint: Blueprint, rows: int) -> None:
         """Fresh weights over ``rows`` transitions; compiled code is made by the first update."""
         info = blueprint.environment.info
+        watch_contention()
         # Bounds do not matter where the mode says "always" or "never".
         self.learner = Learner(blueprint.agent, DEVICE, choose(blueprint.compute.compile, DEVICE, 0))
         self._memory, self._updates = _memory(blueprint, info, rows, self.learner)

@@ -9,6 +9,7 @@ from benchmarks.speed.candidate import Candidate, contrib, sbx, stable_baselines
 from benchmarks.speed.workloads.agents import Deciding, Learning, Looping
 from benchmarks.speed.workloads.base import Workload
 from benchmarks.speed.workloads.environments import Control, Frames
+from benchmarks.speed.workloads.sharing import Sharing
 from benchmarks.speed.workloads.starting import Starting
 
 WASTE = "the gradient of the actor's loss runs into the critic's weights"
@@ -127,6 +128,10 @@ WORKLOADS: Final[tuple[Workload, ...]] = (
     *(Frames(f"atari-{n}", f"Atari, Pong, {n} game{'s' if n > 1 else ''}", "pong", n) for n in (1, 8)),
     Starting("start", "SAC, MLP 2x256: seconds from the start of a process to the end of its first update",
              "dmc/sac_mlp", (256, 256), peers=_SAC),
+    Sharing("neighbour", "SAC, MLP 2x256: beside a busy process, and two trainings at once", "dmc/sac_mlp", (256, 256),
+            peers=_SAC[:2]),
+    Sharing("neighbour-simba", "SAC, SimBa: beside a busy process, and two trainings at once", "dmc/sac_simba",
+            peers=_SIMBA[:2]),
     Learning(
         "memory", "memory over many updates: SAC, MLP 2x32, batch 32", "dmc/sac_mlp", (32, 32),
         ("networks.actor.trunk.width=32", "networks.critic.trunk.width=32", "algorithm.batch_size=32"), peers=_SAC,

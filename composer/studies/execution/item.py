@@ -16,11 +16,11 @@ from typing import Any
 
 from composer.spec.interval import mean_text
 from composer.spec.metrics import Metric
+from composer.spec.processors import THREADS
 from composer.studies.execution.directories import Found
 from composer.studies.execution.ledger import Entry, directory_of
 from composer.studies.execution.outcome import Outcome
 from composer.studies.execution.progress import Progress, Status
-from composer.studies.execution.resources import THREADS
 from composer.studies.execution.work import Member, Work
 from composer.studies.study.points import StudyRun
 from composer.training.runs.checkpoint import Checkpoints

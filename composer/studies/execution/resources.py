@@ -1,7 +1,7 @@
 """Threads and GPUs of the processes of a study.
 
 The number of threads changes the last digits of what is computed: a study decides it once and remembers it, so that its
-runs have equal digests wherever they are trained. A blueprint's own ``compute.threads`` counts before it.
+runs have equal digests wherever they are trained. A number in a blueprint's ``compute.threads`` counts before it.
 Tests: tests/studies/execution/test_launchers.py.
 """
 
@@ -12,11 +12,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from composer.spec.processors import THREADS, cores
 from composer.spec.run_files import read_table, write_text
 
 RESOURCES = "resources.json"
-THREADS = "OMP_NUM_THREADS"
-"""It counts for torch, MKL and OpenBLAS alike."""
 MAX_THREADS = 1_024
 GPUS = "CUDA_VISIBLE_DEVICES"
 
@@ -53,14 +52,6 @@ def _decided(folder: Path) -> int | None:
 def share(jobs: int) -> int:
     """The threads of one of ``jobs`` processes on this machine."""
     return max(1, cores() // jobs)
-
-
-def cores() -> int:
-    """The cores that this process may use; two hardware threads of one core count once."""
-    import psutil
-
-    usable = len(os.sched_getaffinity(0))
-    return max(1, min(usable, psutil.cpu_count(logical=False) or usable))
 
 
 def local_gpus() -> tuple[str, ...]:

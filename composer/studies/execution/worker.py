@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.spec.errors import ComposerError
+from composer.spec.processors import THREADS
 from composer.spec.run_files import open_to_write
 from composer.studies.execution.directories import Found, RunDirectories, chosen, last_event
 from composer.studies.execution.work import Member, Work, write_answer
@@ -118,7 +119,7 @@ def _elsewhere(run: str) -> dict[str, Any]:
 def _threads(found: Found) -> dict[str, str]:
     """The number of threads with which a run began, where its blueprint leaves that open: it resumes exactly."""
     declared = found.facts.get(BLUEPRINT, {}).get("compute", {}).get("threads", 0)
-    return {} if declared else {"OMP_NUM_THREADS": str(found.facts["fingerprint"]["threads"])}
+    return {THREADS: str(found.facts["fingerprint"]["threads"])} if declared in (0, "auto") else {}
 
 
 def _with_digests(answer: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from composer.training.runs import provenance, repository
 from composer.training.runs.labels import UNLABELLED, Labels
 from composer.training.runs.membership import study_facts
 from composer.training.runs.shared_program import SharedProgram, program_provenance
+from composer.training.waiting_threads import how_threads_wait
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
@@ -114,7 +115,7 @@ def decisive(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _computed(device: str, choice: Choice, placement: ReplayPlacement) -> dict[str, Any]:
     updates = {"compiled": choice.compiled, "compile_reason": choice.reason}
-    return {"device": device, **updates, **placement.facts()}
+    return {"device": device, **updates, "waiting_threads": how_threads_wait(), **placement.facts()}
 
 
 def _named(

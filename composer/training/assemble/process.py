@@ -5,17 +5,20 @@ Tests: tests/training/test_capture.py, tests/training/test_compile_measured.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from composer.blueprint.forecast.clock import clock_of
 from composer.blueprint.forecast.program_key import program_key
+from composer.spec.processors import THREADS, cores
 from composer.spec.stages import stage
 from composer.training.compile import capture as compiling
 from composer.training.compile.cache import use_cache
 from composer.training.compile_measured import calibrate
 from composer.training.learner import Learner
+from composer.training.waiting_threads import watch_contention
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
@@ -27,14 +30,27 @@ def set_up_process(blueprint: Blueprint, device: str | None = None) -> str:
     Raises Unavailable for a GPU that is not there.
     """
     compute = blueprint.compute
-    if compute.threads:
-        torch.set_num_threads(compute.threads)
+    set_threads(compute.threads)
+    watch_contention()
     torch.set_float32_matmul_precision("high" if compute.precision == "tf32" else "highest")
     # Convolutions on GPUs have a switch of their own, which torch leaves on.
     torch.backends.cudnn.allow_tf32 = compute.precision == "tf32"
     found = device_for(device or compute.device)
     use_cache(program_key(blueprint, found))
     return found
+
+
+def set_threads(declared: Literal["auto"] | int) -> None:
+    """Set the threads of torch as ``compute.threads`` declares them.
+
+    They never depend on the load of the machine: their number decides in which order sums are computed.
+    """
+    if declared == "auto":
+        said = os.environ.get(THREADS, "")
+        # What is no plain number, such as "4,2" for nested regions, OpenMP has understood by itself.
+        declared = cores() if not said else int(said) if said.isdecimal() else 0
+    if declared not in (0, torch.get_num_threads()):
+        torch.set_num_threads(declared)
 
 
 def choose_compilation(blueprint: Blueprint, device: str) -> compiling.Choice:

@@ -12,12 +12,13 @@ import pytest
 
 from composer.blueprint import BlueprintError
 from composer.blueprint.syntax.read import parse_tree
+from composer.spec.processors import THREADS
 from composer.studies import Refused
 from composer.studies.execution import resources
 from composer.studies.execution.launchers import RayTable, _options, launching
 from composer.studies.execution.local import LocalLauncher
 from composer.studies.execution.ray import RayLauncher
-from composer.studies.execution.resources import GPUS, THREADS, least_used, local_gpus, threads_of
+from composer.studies.execution.resources import GPUS, least_used, local_gpus, threads_of
 from composer.studies.execution.slurm import SlurmLauncher, SlurmTable
 
 STUDY = parse_tree(b"[slurm]\npartition = 'cpu'\ntime = 01:30:00\n[ray]\nnum_gpu = 1\n", "study.toml")
