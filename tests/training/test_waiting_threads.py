@@ -60,7 +60,7 @@ def _waiting_cost(library: ctypes.CDLL) -> float:
 
 
 def test_threads_sleep_longer_while_contention_lasts_and_spin_after_it() -> None:
-    measured = iter([0.1, LIMIT, 0.3, *[LIMIT] * 12, 0.3, *[LIMIT] * 2])
+    measured = [0.1, LIMIT, 0.3, *[LIMIT] * 12, 0.3, *[LIMIT] * 2]
     done: list[object] = []
 
     @contextmanager
@@ -69,8 +69,8 @@ def test_threads_sleep_longer_while_contention_lasts_and_spin_after_it() -> None
         yield
         done.append("spin")
 
-    with pytest.raises(StopIteration):
-        alternate(lambda: next(measured), sleeping, done.append)
+    with pytest.raises(IndexError):  # No measurement is left.
+        alternate(lambda: measured.pop(0), sleeping, done.append)
     pauses = [each for each in done if isinstance(each, float)]
     assert pauses == [SHORTEST, 0.5, 1.0, 2.0, LONGEST, LONGEST, SHORTEST]
     assert done[:4] == ["sleep", SHORTEST, "spin", "sleep"] and done[-1] == "spin"
