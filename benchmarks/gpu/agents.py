@@ -100,6 +100,9 @@ _METRA: Final = (
     'networks.actor.trunk={ use = "metra_actor", width = 8 }',
     'networks.critic.trunk={ use = "metra_critic", width = 8 }',
 )
+_TASKS: Final = """environment={ kind = "multitask", action_repeat = 2, pad = true, tasks = [
+    { kind = "dm_control", task = "cartpole-swingup" }, { kind = "dm_control", task = "pendulum-swingup" }] }"""
+_BRC: Final = (*_PAIR, "networks.actor.trunk.blocks=1", "networks.critic.trunk.blocks=1")
 _GRU: Final = (
     "algorithm.batch_size=8",
     "environment.copies=2",
@@ -148,6 +151,12 @@ GROUPS: Final = {
         Case("metra", "point/metra", (_REPRESENTATION.format(width=1024),), _METRA),
         # A program is unrolled over all moments: those of the published length take long to compile.
         Case("dreamer", "dmc/dreamer_v3", ("algorithm.sequence=8", "algorithm.horizon=5"), ("algorithm.batch_size=2",)),
+    ),
+    "critics": (
+        Case("xqc", "dmc/xqc", (), _PAIR),
+        Case("CrossQ, weight norm", "dmc/crossq_wn", (), _PAIR),
+        Case("flash_sac", "dmc/flash_sac", (), _PAIR),
+        Case("brc", "dmc/brc", (_TASKS,), _BRC),
     ),
     "memory": (Case("ppo, GRU", "classic/cartpole_memory", (), _GRU),),
 }

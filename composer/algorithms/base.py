@@ -124,11 +124,6 @@ class Algorithm(Family, family="algorithm"):
         return None
 
     @property
-    def updates_alone(self) -> bool:
-        """Whether an update needs no more than transitions drawn one by one, as forks that measure effects do."""
-        return not self.learns_on_policy
-
-    @property
     def learns_on_policy(self) -> bool:
         """Whether it learns only from data of its present policy."""
         return self.rollout_plan is not None
@@ -200,6 +195,14 @@ def vectors_needed(title: str, info: EnvironmentInfo) -> Iterator[tuple[str, str
     if info.discrete or len(info.observation) != 1:
         found = "choices" if info.discrete else f"observations {list(info.observation)}"
         yield "environment", f"{title} needs vectors as observations and actions, got {found}"
+
+
+def one_gradient_needed(subject: str, agent: AgentDeclaration, *roles: str) -> Iterator[tuple[str, str]]:
+    """The problem of optimizers that take two gradients where one loss trains several roles, as ``subject`` says."""
+    for role in roles:
+        optimizer = agent.optimizers.get(role)
+        if optimizer is not None and optimizer.takes_two_gradients:
+            yield f"optimizers.{role}", f"{subject}, which {optimizer.kind!r} cannot"
 
 
 @dataclass(frozen=True)

@@ -61,11 +61,6 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
     spr: Annotated[SPR | None, Without(None)] = None
     """Self-predictive representations (SPR), which need three more networks."""
 
-    @property
-    @override
-    def updates_alone(self) -> bool:
-        return self.spr is None
-
     @override
     @classmethod
     def start(cls, info: EnvironmentInfo) -> Start:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
+from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy, one_gradient_needed
 from composer.algorithms.declared import AverageRole, Evaluated, InputFrom, Passes, Role, StateTensor, UpdateSchedule
 from composer.algorithms.discount import Constant, Discount
 from composer.algorithms.start import Start
@@ -90,11 +90,6 @@ class DreamerV3(OffPolicy, Algorithm, kind="dreamer_v3"):
     @override
     def title(self) -> str:
         return "DreamerV3"
-
-    @property
-    @override
-    def updates_alone(self) -> bool:
-        return False
 
     @property
     def latent(self) -> int:
@@ -218,11 +213,7 @@ class DreamerV3(OffPolicy, Algorithm, kind="dreamer_v3"):
             found = agent.normalization.observation.kind
             yield "normalization.observation", f"DreamerV3 decodes the pixels of pictures, got {found!r}: set raw"
         yield from self._width_problems(agent)
-        for role in self.trained_roles():
-            optimizer = agent.optimizers.get(role)
-            if optimizer is not None and optimizer.takes_two_gradients:
-                message = f"DreamerV3 trains all networks by one loss, which {optimizer.kind!r} cannot"
-                yield f"optimizers.{role}", message
+        yield from one_gradient_needed("DreamerV3 trains all networks by one loss", agent, *self.trained_roles())
 
     def _width_problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
         latent, seen = ("'variables' times 'classes'", self.latent), math.prod(agent.info.observation)

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from composer.algorithms.base import AgentDeclaration
+from composer.algorithms.base import AgentDeclaration, one_gradient_needed
 from composer.algorithms.declared import AverageRole, Evaluated, Role
 from composer.environments.interface import EnvironmentInfo
 from composer.spec.family import Spec
@@ -50,11 +50,7 @@ class SharedEncoder(Spec):
 
     def problems(self, agent: AgentDeclaration, first: str) -> Iterator[tuple[str, str]]:
         """Settings that do not fit each other; ``first`` is the loss that steps first."""
-        for role in ("critic", *self.networks):
-            optimizer = agent.optimizers.get(role)
-            if optimizer is not None and optimizer.takes_two_gradients:
-                message = f"the critics' loss trains several networks, which {optimizer.kind!r} cannot"
-                yield f"optimizers.{role}", message
+        yield from one_gradient_needed("the critics' loss trains several networks", agent, "critic", *self.networks)
 
 
 def with_encoder(order: tuple[str, ...], encoder: SharedEncoder | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from typing_extensions import override
 
-from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
+from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy, one_gradient_needed
 from composer.algorithms.ddpg_td3 import ActionNoise
 from composer.algorithms.declared import (
     AverageRole,
@@ -222,6 +222,7 @@ class MRQ(OffPolicy, Algorithm, kind="mr_q"):
                     f"it must give [{width}], a termination, {width - 1 - self.reward_bins.count} features and"
                     f" {self.reward_bins.count} reward bins, and gives {list(outlines['model'].output)}",
                 )
+        yield from one_gradient_needed("MR.Q trains encoders and model by one loss", agent, *ENCODERS)
 
     @override
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:

@@ -63,9 +63,9 @@ class Objective(NamedTuple):
     every: Tensor | None = None
     """Take the step every ``every`` updates, float64 ``[S]``. In between the loss is computed, and parameters, buffers
     and optimizer stay as they are. None: every update."""
-    skips: Literal["step", "optimizer"] = "step"
-    """``optimizer``: in between only the optimizer waits, buffers move and weights are projected; and the first update
-    takes the step."""
+    skips: Literal["step", "following_steps", "optimizer"] = "step"
+    """``following_steps``: the first update takes the step. ``optimizer``: it does, and in between only the optimizer
+    waits, buffers move and weights are projected."""
     also_trains: tuple[str, ...] = ()
     """Further roles whose parameters follow the gradient of this loss, such as a shared encoder, each by its own
     optimizer."""

@@ -66,9 +66,10 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     arXiv:2604.04539)."""
     policy_delay: Annotated[int, Field(ge=1, le=1_000_000), Without(1)] = 1
     """The actor and the temperature step every ``policy_delay`` updates."""
-    delay_skips: Literal["step", "optimizer"] = "step"
-    """What waits in between: the whole ``step``, statistics of the actor too (CrossQ); or the ``optimizer`` alone,
-    which steps at the first update (XQC)."""
+    delay_skips: Literal["step", "following_steps", "optimizer"] = "step"
+    """What waits in between: the whole ``step``, statistics of the actor too, taken at update ``policy_delay`` at first
+    (CrossQ); the ``following_steps``, the same taken at the first update (FlashSAC); or the ``optimizer`` alone, which
+    steps at the first update (XQC)."""
     pixels: Pixels | None = None
     """Learning from pixels, which needs two more networks: an encoder and a projection of its features."""
     task_embedding: Annotated[TaskEmbedding | None, Without(None)] = None

@@ -42,7 +42,7 @@ class Settings:
     """Whether next observations join the actor's pass in its loss."""
     policy_delay: Tensor | None
     """Actor and temperature step every ``policy_delay [S]`` updates; None: every update."""
-    delay_skips: Literal["step", "optimizer"]
+    delay_skips: Literal["step", "following_steps", "optimizer"]
     """What waits in between: ``Objective.skips``."""
     order: tuple[str, ...]
     """Roles in the order in which they step."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from composer.algorithms.base import AgentDeclaration
+from composer.algorithms.base import AgentDeclaration, one_gradient_needed
 from composer.algorithms.declared import Evaluated, Passes, Role
 from composer.networks.outline import Outline
 from composer.spec.family import Spec
@@ -65,11 +65,7 @@ class SPR(Spec):
             outline = outlines.get(role)
             if isinstance(outline, Outline) and outline.output != (width,):
                 yield f"networks.{role}", f"SPR's {role} must give [{width}], and gives {list(outline.output)}"
-        for role in ("value", *ROLES):
-            optimizer = agent.optimizers.get(role)
-            if optimizer is not None and optimizer.takes_two_gradients:
-                message = f"SPR trains several networks by one loss, which {optimizer.kind!r} cannot"
-                yield f"optimizers.{role}", message
+        yield from one_gradient_needed("SPR trains several networks by one loss", agent, "value", *ROLES)
         for name, one in agent.interventions.items():
             if one.do.growth is not None:
                 yield f"interventions.{name}", "SPR reads a network's trunk alone, so that nothing can be injected"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy, vectors_needed
+from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy, one_gradient_needed, vectors_needed
 from composer.algorithms.declared import (
     CRITICS,
     AverageRole,
@@ -172,11 +172,7 @@ class TDMPC2(OffPolicy, Algorithm, kind="tdmpc2"):
         if isinstance(encoder, Outline) and isinstance(dynamics, Outline) and encoder.output != dynamics.output:
             found, wanted = list(dynamics.output), list(encoder.output)
             yield "networks.dynamics", f"it must give a latent as the encoder does, {wanted}, and gives {found}"
-        for role in self.trained_roles():
-            optimizer = agent.optimizers.get(role)
-            if optimizer is not None and optimizer.takes_two_gradients:
-                message = f"TD-MPC2 trains several networks by one loss, which {optimizer.kind!r} cannot"
-                yield f"optimizers.{role}", message
+        yield from one_gradient_needed("TD-MPC2 trains several networks by one loss", agent, *self.trained_roles())
 
     @override
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:

@@ -42,7 +42,8 @@ class Alternate(Operation, kind="alternate"):
         if left := sorted(everything - set(case.parameters)):
             yield "", f"twins are whole agents: write where = ['*'], which takes {'.'.join(left[0])} too"
         if not case.learns_beside:
-            yield "", "a twin learns from what another acts: this algorithm learns from data of its own policy"
+            message = "a twin learns from what another acts: this algorithm learns from data of its own policy"
+            yield "", f"{message}, or from latents that the replay keeps of its own networks"
         if own.target == "keep" and case.averages:
             yield "", "averages begin anew with the networks: write target = 'own' (as published), or 'follow'"
         if own.moments != "keep" or own.schedules != "keep":

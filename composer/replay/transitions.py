@@ -30,6 +30,8 @@ class Minibatch(NamedTuple):
     transitions: Transitions
     extra: Mapping[str, Tensor] = MappingProxyType({})
     """Tensors that the program asks for in ``extras``, ``[S, B, ...]`` by name."""
+    begins: tuple[Tensor, ...] = ()
+    """Of the first one in a burst: what ``Program.begin_burst`` was told, for an agent that learns beside."""
 
     @property
     def in_burst(self) -> bool:

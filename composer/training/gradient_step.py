@@ -73,7 +73,8 @@ class GradientStep:
         if objective.every is None or objective.skips == "optimizer":
             return take()
         changed = [value for role in objective.roles for value in self._changed(role)]
-        apply_every(take, changed, objective.every, self._updates)
+        updates = self._updates - 1 if objective.skips == "following_steps" else self._updates
+        apply_every(take, changed, objective.every, updates)
 
     def restructure(
         self,
@@ -167,8 +168,9 @@ class GradientStep:
         return self._declared[role].gradient_rule(self._trained[role], hyperparameters)
 
     def _projections(self, role: str) -> list[Projection]:
-        """Of parameters that are kept at a norm."""
-        return [*self._outlines[role].projections()] if role in self._networks else []
+        """Of trained parameters that are kept at a norm: those that an injection froze stay as they are."""
+        found, trained = self._outlines[role].projections() if role in self._networks else (), self._trained[role]
+        return [each for each in found if trained.keys() >= set(each.paths)]
 
 
 def _trainable(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:

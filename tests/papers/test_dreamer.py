@@ -287,6 +287,10 @@ def test_a_run_resumes_to_the_bit_with_its_latents(variant: str | None, tmp_path
         ("algorithm.untrained_interactions=3", "1 + 3 interactions before the first update hold no sequence of 5"),
         ("algorithm.n_step=3", "DreamerV3 mixes returns of all lengths by 'trace_decay'"),
         ("optimizers.actor={ kind = 'sam', base = { kind = 'sgd' } }", "by one loss, which 'sam' cannot"),
+        (
+            "interventions.it={ when = { kind = 'at', steps = [9] }, where = ['*'], do = { kind = 'alternate' } }",
+            "or from latents that the replay keeps of its own networks",
+        ),
         ("networks.continuation.head={ kind = 'quantile', quantiles = 3 }", "the continuation is one number, a logit"),
     ],
 )

@@ -18,6 +18,7 @@ from composer.spec.package_files import blueprints_root
 from composer.training import assemble
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
+from composer.training.loop import training_steps
 from composer.training.population.stack import Stack
 
 TINY = Path(__file__).parent.parent / "tiny_mr_q.toml"
@@ -184,6 +185,56 @@ def test_losses_and_gradients_of_critics_and_actor_and_both_priorities() -> None
         torch.testing.assert_close(signals["priority"][0].double(), errors, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("bound", [20.0, 0.02])
+def test_whole_updates_of_encoders_critics_and_actor(bound: float) -> None:
+    """Three bursts of one update and three updates by hand: losses, one norm over both critics, AdamW, their order."""
+    agent = learner(f"optimizers.critic.max_gradient_norm={bound}")
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for average in agent.averages.values():  # They lag: no two networks are alike.
+            for value in average.parameters.values():
+                value.add_(0.1 * torch.randn(value.shape, generator=generator))
+    plain, rule, norms = Plain(agent), AdamW(3e-3, 1e-4), []
+    agent.program.begin_burst(torch.full((1,), 0.5), torch.ones(1))
+    for step in range(3):
+        data, ahead, draws = batch(1, step), future(1, step), noise(agent, step)
+        agent.learn([BurstMinibatch(data, ahead)])
+        agent.learn_with_noise([draws], [Minibatch(data, ONES)])
+        rule.step(plain, ENCODERS, encoder_loss(plain, data.observation[0].double(), ahead, 1.0))
+        for role in ("critic", "actor"):
+            losses, *_ = rl_losses(plain, data, draws["target"], 0.5, 1.0)
+            norms.append(rule.step(plain, (role,), losses[role], bound if role == "critic" else math.inf))
+    assert (max(norms[::2]) < bound) is (bound == 20)
+    for role in (*ENCODERS, "critic", "actor"):
+        for path, value in agent.networks[role].parameters.items():
+            wanted = torch.stack([held[path].detach() for held in plain.held[role]])
+            torch.testing.assert_close(value[0].double(), wanted, rtol=1e-4, atol=2e-6, msg=f"{role} {path}")
+
+
+class AdamW:
+    """Algorithm 2 of arXiv:1711.05101 with a constant rate, on the tensors of ``Plain``."""
+
+    def __init__(self, rate: float, decay: float) -> None:
+        self.rate, self.decay = rate, decay
+        self.held: dict[tuple[str, int, str], tuple[Tensor, Tensor, int]] = {}
+
+    def step(self, plain: Plain, roles: tuple[str, ...], loss: Tensor, bound: float = math.inf) -> float:
+        """Returns the norm of the whole gradient, which ``bound`` limits."""
+        names = [(role, copy, path) for role in roles for copy, w in enumerate(plain.held[role]) for path in w]
+        gradients = torch.autograd.grad(loss, [plain.held[role][copy][path] for role, copy, path in names])
+        norm = math.sqrt(sum(float(each.square().sum()) for each in gradients))
+        for name, raw in zip(names, gradients, strict=True):
+            gradient = raw * min(1.0, bound / norm)
+            first, second, count = self.held.get(name, (torch.zeros(()), torch.zeros(()), 0))
+            first, second, count = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2, count + 1
+            self.held[name] = first, second, count
+            change = first / (1 - 0.9**count) / ((second / (1 - 0.999**count)).sqrt() + 1e-8)
+            with torch.no_grad():
+                value = plain.held[name[0]][name[1]][name[2]]
+                value.mul_(1 - self.rate * self.decay).sub_(self.rate * change)
+        return norm
+
+
 def compare_gradients(agent: Learner, plain: Plain, found: Tensor, wanted: Tensor, roles: tuple[str, ...]) -> None:
     for role in roles:
         mine = agent.networks[role].parameters
@@ -258,9 +309,37 @@ def test_published_sizes() -> None:
     assert 2 * outlines["critic"].count() == 2 * (mlp + 512 * 512 + 512 + 513) == 1_576_962
 
 
-def test_a_model_of_another_width_is_refused() -> None:
-    with pytest.raises(BlueprintError, match=r"it must give \[72\], a termination, 6 features and 65 reward bins"):
-        blueprint_of("networks.model.trunk.width=70")
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("networks.model.trunk.width=70", r"it must give \[72\], a termination, 6 features and 65 reward bins"),
+        ("optimizers.model={ kind = 'sam', base = { kind = 'sgd' } }", "encoders and model by one loss, which 'sam'"),
+        (
+            "interventions.it={ when = { kind = 'at', steps = [9] }, where = ['critic.*'], do = { kind = 'nothing' },"
+            " moments = 'zero', measure = { updates = 4 } }",
+            "learns from more than single transitions, which a fork draws",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused(override: str, said: str) -> None:
+    with pytest.raises(BlueprintError, match=said):
+        blueprint_of(override)
+
+
+def test_a_twin_is_told_of_the_scale_of_rewards(tmp_path: Path) -> None:
+    alternate = "when = { kind = 'at', steps = [1_000] }, where = ['*'], do = { kind = 'alternate' }, target = 'own'"
+    more = ("training.env_steps=2_000", f"interventions.it={{ {alternate} }}")
+    run, session = assemble.start(blueprint_of(*more), tmp_path, None)
+    for batches in training_steps(session):
+        session.learn(batches) if batches else None
+        if int(session.learner.updates) == CYCLE + 2:
+            break
+    held, own = session.surgery.tensors(), session.learner.built.tensors
+    assert float(own["reward_scale"]) != 1 != float(own["target_reward_scale"])
+    for name in ("reward_scale", "target_reward_scale", "terminates"):
+        assert torch.equal(held[f"interventions/it/twin/algorithm/{name}"], own[name])
+    session.close()
+    run.close()
 
 
 def test_a_run_resumes_to_the_bit_and_seeds_keep_to_themselves(tmp_path: Path) -> None:

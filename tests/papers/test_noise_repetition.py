@@ -58,4 +58,5 @@ def test_policies_explore_by_what_is_held(name: str) -> None:
     assert torch.equal(again, action), "the longest hold goes on"
     mode, _ = program.evaluate_from_memory(seen, None, starts, memory)
     assert torch.equal(mode, program.act(seen, None)), "evaluations draw nothing"
+    assert not program.export_problem
     assert not white.program.acting_memory

@@ -1,4 +1,4 @@
-"""CrossQ and XQC keep the learner's contracts: seeds to themselves, compiled as eager, resumed exactly."""
+"""CrossQ, XQC, FlashSAC and BRC keep the contracts: seeds to themselves, compiled as eager, resumed exactly."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from dispatched import NoHost, captured_without_code
+from tiny_agents import blueprint_of
 from tiny_runs import EAGER, go_on, result, resumed, stopped, transitions
 
 from composer.blueprint import Blueprint, load
@@ -64,6 +65,31 @@ def test_compiled_updates_are_eager_ones(monkeypatch: pytest.MonkeyPatch) -> Non
             learner.update(transitions(learner, step))
     for name, value in compiled.tensors().items():
         torch.testing.assert_close(value, eager.tensors()[name], rtol=2e-4, atol=2e-5, msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["flash_sac", "brc"])
+def test_compiled_updates_of_later_critics_are_eager_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone traces norms over gains and shifts, steps that follow a first one, and embeddings that critics train."""
+    captured_without_code(monkeypatch)
+    found = blueprint_of(name).agent
+    compiled, eager = (Learner(found, "cpu", Choice(each, "a test")) for each in (True, False))
+    for step in range(3):
+        for learner in (compiled, eager):
+            learner.update(observed(found.info.observation[0], learner, step))
+    for key, value in compiled.tensors().items():
+        torch.testing.assert_close(value, eager.tensors()[key], rtol=2e-4, atol=2e-5, msg=key)
+
+
+def observed(size: int, learner: Learner, step: int) -> Transitions:
+    """Random transitions with observations of this size; of tasks, one is marked at the end."""
+    drawn, more = (transitions(learner, step + shift) for shift in (0, 50))
+    parts = [torch.cat([one, other], -1)[:, :, :size] for one, other in zip(drawn[0::4], more[0::4], strict=True)]
+    if size > 3:
+        for part in parts:
+            part[..., -2:] = torch.eye(2)[torch.arange(part.shape[1]) % 2]
+    rows = [value[:, : learner.batch_size] for value in (parts[0], *drawn[1:4], parts[1])]
+    return Transitions(*rows)
 
 
 @pytest.mark.slow

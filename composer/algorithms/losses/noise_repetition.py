@@ -63,6 +63,11 @@ class RepeatsNoise(Program):
     def acting_memory(self) -> Mapping[str, Shape]:
         return MappingProxyType({}) if self.repeated is None else self.repeated.memory
 
+    @property
+    @override
+    def export_problem(self) -> str:
+        return ""  # What is remembered is noise, of which evaluations have none.
+
     @override
     def act_from_memory(
         self, observation: Tensor, noise: Tensor | None, starts: Tensor, memory: Mapping[str, Tensor]

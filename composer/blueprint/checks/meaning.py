@@ -196,6 +196,7 @@ def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
 def _case(blueprint: Blueprint, name: str, chosen: Mapping[str, tuple[ParameterName, ...]]) -> Case:
     """One intervention among the others of the blueprint."""
     lengths, trained, interventions = lengths_of(blueprint), blueprint.trained_outlines, blueprint.interventions
+    schedule = blueprint.algorithm.update_schedule(blueprint.environment.info)
     waits = blueprint.algorithm.assessment is not None  # Then seeds make their updates at times of their own.
     alone = {
         name for name, each in interventions.items()
@@ -210,7 +211,7 @@ def _case(blueprint: Blueprint, name: str, chosen: Mapping[str, tuple[ParameterN
         chosen,
         actions=blueprint.environment.info.action_size,
         per_seed=frozenset(alone if len(blueprint.seeds) > 1 else ()),
-        learns_beside=not blueprint.algorithm.learns_on_policy and not waits,
+        learns_beside=not (blueprint.algorithm.learns_on_policy or waits or schedule.remembered),
         anchored=_anchored(blueprint),
     )
 

@@ -32,9 +32,11 @@ def effect_problems(blueprint: Blueprint) -> Iterator[tuple[tuple[str, ...], str
     if not measured:
         return
     algorithm, key = blueprint.algorithm, "measure"
-    known = [metric.name for metric in algorithm.metrics(blueprint.environment.info) or ()]
+    info = blueprint.environment.info
+    known, schedule = [metric.name for metric in algorithm.metrics(info) or ()], algorithm.update_schedule(info)
+    reads_more = algorithm.learns_on_policy or schedule.future or schedule.sequence
     for name, measure in measured.items():
-        if not algorithm.updates_alone:
+        if reads_more:
             message = f"{algorithm.title} learns from more than single transitions, which a fork draws: leave it out"
             yield ("interventions", name, key), message
         for signal in measure.signals:

@@ -103,14 +103,15 @@ class ReplayMemory(TransitionMemory):
         if self._bursts is None or update % self._bursts.every:
             return
         learner, names = self._learner, self._learner.program.burst_extras
+        facts = self.ring.sent(self.ring.rewards_held())
         with torch.no_grad():
-            learner.program.begin_burst(*self.ring.sent(self.ring.rewards_held()))
-        for _ in range(self._bursts.updates):
+            learner.program.begin_burst(*facts)
+        for number in range(self._bursts.updates):
             slots, *_ = self._draw(learner.batch_size)
             first, future = self.ring.windows(slots, 1, self._discount), self.ring.future(slots, self._future)
             sent = self.ring.sent([*first, *(future[name] for name in names)])
             extra = dict(zip(names, sent[len(first) :], strict=True))
-            yield BurstMinibatch(Transitions(*sent[: len(first)]), extra)
+            yield BurstMinibatch(Transitions(*sent[: len(first)]), extra, () if number else tuple(facts))
 
     def draw_some(self, count: int) -> Minibatch:
         """``count`` transitions of each seed."""
