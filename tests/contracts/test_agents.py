@@ -127,7 +127,7 @@ def test_operations_change_what_they_choose_and_nothing_else(name: str, tmp_path
             averages = {key for key, (of, _) in learner.averaged_roles().items() if of in roles[each]}
             optimizers = {f"optimizers/{role}" for role in roles[each]} if each in MOMENTS else set()
             assert found <= weights | {f"averages/{key}" for key in averages} | optimizers, each
-            assert (optimizers if each == "nothing" else weights if each in ("lerp", "perturb") else set()) <= found
+            assert {"lerp": weights | optimizers, "perturb": weights}.get(each, set()) <= found, each
             if each == "lerp":  # A reset: averages are copies, and optimizers as new.
                 for key in averages:
                     average, role = learner.averages[key].parameters, learner.averaged_roles()[key][0]
