@@ -316,7 +316,7 @@ def test_published_sizes() -> None:
         ("optimizers.model={ kind = 'sam', base = { kind = 'sgd' } }", "encoders and model by one loss, which 'sam'"),
         (
             "interventions.it={ when = { kind = 'at', steps = [9] }, where = ['critic.*'], do = { kind = 'nothing' },"
-            " moments = 'zero', measure = { updates = 4 } }",
+            " moments = 'zero', measure = { updates = 10 } }",
             "learns from more than single transitions, which a fork draws",
         ),
     ],
