@@ -24,14 +24,21 @@ class Transitions(NamedTuple):
     """``[S, B, d]``, at the end of the window"""
 
 
+BURST = ("burst/reward_size", "burst/terminates")
+"""Names of the facts that ``Program.begin_burst`` is told of the replay, ``[S]`` each."""
+
+
 class Minibatch(NamedTuple):
     """The data of one update."""
 
     transitions: Transitions
     extra: Mapping[str, Tensor] = MappingProxyType({})
     """Tensors that the program asks for in ``extras``, ``[S, B, ...]`` by name."""
-    begins: tuple[Tensor, ...] = ()
-    """Of the first one in a burst: what ``Program.begin_burst`` was told, for an agent that learns beside."""
+
+    @property
+    def begins_burst(self) -> list[Tensor]:
+        """The facts of ``BURST`` where it is the first of a burst, for an agent that learns beside; else none."""
+        return [self.extra[name] for name in BURST if name in self.extra]
 
     @property
     def in_burst(self) -> bool:

@@ -55,7 +55,7 @@ def refused(name: str, operation: str) -> set[str]:
     networks, units = set(blueprint_of(name).outlines), WITHOUT_UNITS.get(name, set())
     if operation == "widen" and name in KEPT_AT_A_NORM:
         return networks
-    acting = set() if name == "mr_q" else {"actor"}  # Its policy's outputs are sums, squashed later.
+    acting: set[str] = set() if name == "mr_q" else {"actor"}  # Its policy's outputs are sums, squashed later.
     of_shape = {"inject": acting, "deepen": ONE_BLOCK.get(name, set())}
     return units if operation in OF_UNITS else of_shape.get(operation, set())
 

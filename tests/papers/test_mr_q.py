@@ -331,7 +331,8 @@ def test_a_twin_is_told_of_the_scale_of_rewards(tmp_path: Path) -> None:
     more = ("training.env_steps=2_000", f"interventions.it={{ {alternate} }}")
     run, session = assemble.start(blueprint_of(*more), tmp_path, None)
     for batches in training_steps(session):
-        session.learn(batches) if batches else None
+        if batches:
+            session.learn(batches)
         if int(session.learner.updates) == CYCLE + 2:
             break
     held, own = session.surgery.tensors(), session.learner.built.tensors

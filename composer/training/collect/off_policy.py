@@ -18,7 +18,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from composer.replay.sequences import Remembered, sequences
-from composer.replay.transitions import BurstMinibatch, Minibatch, Transitions
+from composer.replay.transitions import BURST, BurstMinibatch, Minibatch, Transitions
 from composer.training.collect.base import TransitionMemory, without_prefix
 from composer.training.profiling import timed
 from composer.training.resting import unmoved
@@ -111,7 +111,8 @@ class ReplayMemory(TransitionMemory):
             first, future = self.ring.windows(slots, 1, self._discount), self.ring.future(slots, self._future)
             sent = self.ring.sent([*first, *(future[name] for name in names)])
             extra = dict(zip(names, sent[len(first) :], strict=True))
-            yield BurstMinibatch(Transitions(*sent[: len(first)]), extra, () if number else tuple(facts))
+            extra |= {} if number else dict(zip(BURST, facts, strict=True))
+            yield BurstMinibatch(Transitions(*sent[: len(first)]), extra)
 
     def draw_some(self, count: int) -> Minibatch:
         """``count`` transitions of each seed."""

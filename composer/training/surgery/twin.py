@@ -53,9 +53,9 @@ class Twin:
         if passive.choice != active.choice:
             passive.recapture(active.choice)
         passive.interactions.copy_(active.interactions)
-        if batches[0].begins:
+        if facts := batches[0].begins_burst:
             with torch.no_grad():
-                passive.program.begin_burst(*batches[0].begins)
+                passive.program.begin_burst(*facts)
         passive.learn_with_noise(active.noise, batches)
 
     def exchange(self, fired: Tensor, seeds: Tensor) -> dict[str, Any]:
