@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from composer.optim.fused_adam import Numbers, can_fuse, fused_step
 from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.schedules import Schedule
 
@@ -176,6 +177,14 @@ class AdamState(CountingState):
         rate = self._rate(self._clock)
         self._clock.add_(1)
         self._steps.add_(1)
+        if not self._rectifies and can_fuse(self._parameters, self._first, self._second):
+            numbers = Numbers(rate, self._beta1, self._beta2, self._epsilon, self._decay)
+            moments = self._first, self._second
+            return fused_step(self._parameters, gradients, *moments, self._decayed, self._steps, numbers)
+        self._plain_step(gradients, rate)
+
+    def _plain_step(self, gradients: Sequence[Tensor], rate: Tensor) -> None:
+        """The step as single operations, which a compiler fuses."""
         # Rows are parameters from here on.
         unbias1 = (1 - self._beta1**self._steps.mT).float()
         unbias2 = (1 - self._beta2**self._steps.mT).float()

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch_optimizers import SHAPES, STEPS, Tensors, check, gradients, numbers, parameters, torchs
 
+from composer.networks.stacked import kernels_last
 from composer.optim import Adam, AdamW, RAdam
+from composer.optim.fused_adam import can_fuse
 from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.schedules import Linear
 from composer.optim.steps import AdamState, rectification
@@ -184,3 +186,34 @@ def test_radam_is_torchs_and_its_factor_is_that_of_the_paper() -> None:
         expected.append(((rho - 4) * (rho - 2) * 1999 / (1995 * 1997 * rho)) ** 0.5)
     assert found[:5] == [0.0] * 5
     assert found[5:] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("is_plain", [False, True], ids=["fused", "plain"])
+def test_the_fused_step_and_the_plain_one_move_everything_alike(
+    is_plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two seeds, a decay of some parameters; images' kernels, whose memory has the channels last, and their gradients.
+
+    A seed moves as it does alone, to the bit.
+    """
+    draws = torch.Generator().manual_seed(0)
+    shapes = {"kernel": (2, 1, 3, 5, 2, 2), "weight": (2, 2, 7, 11), "bias": (2, 2, 7)}
+    start = {path: torch.randn(shape, generator=draws) for path, shape in shapes.items()}
+
+    def moved(seeds: slice, plain: bool) -> dict[str, Tensor]:
+        monkeypatch.setattr("composer.optim.steps.can_fuse", (lambda *_: False) if plain else can_fuse)
+        ours = {path: kernels_last(value[seeds].clone()) for path, value in start.items()}
+        rates, drawn = numbers(len(ours["bias"])), torch.Generator().manual_seed(1)
+        state = AdamW(learning_rate=3e-2, weight_decay=0.5, decay=["weight"]).build(ours, rates)
+        for _ in range(5):
+            every = {path: torch.randn(shape, generator=drawn) for path, shape in shapes.items()}
+            state.step([every[path][seeds] for path in ours])
+        return {path: value.contiguous() for path, value in {**ours, **state.tensors()}.items()}
+
+    found, wanted = moved(slice(2), is_plain), moved(slice(2), True)
+    assert is_plain or any(not torch.equal(value, wanted[path]) for path, value in found.items())  # Another kernel.
+    for path, value in found.items():
+        torch.testing.assert_close(value, wanted[path], rtol=1e-5, atol=1e-6, msg=path)
+    for seed in range(2):
+        for path, value in moved(slice(seed, seed + 1), is_plain).items():
+            assert torch.equal(value[0], found[path][seed]), path
