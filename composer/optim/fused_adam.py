@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from composer.networks.stacked import FEW
+
 
 class Numbers(NamedTuple):
     """What a step takes beside its tensors, ``[seeds]`` each."""
@@ -25,7 +27,9 @@ class Numbers(NamedTuple):
 def can_fuse(parameters: Sequence[Tensor], firsts: Sequence[Tensor], seconds: Sequence[Tensor]) -> bool:
     """Whether the kernel can take this step. Compiled programs fuse the plain operations themselves."""
     one = parameters[0]
-    if one.device.type != "cpu" or one.dtype != torch.float32 or torch.compiler.is_compiling():
+    is_eager = one.device.type == "cpu" and not torch.compiler.is_compiling()
+    # More seeds are stepped together: networks are mapped over them, which rounds differently already.
+    if not is_eager or one.dtype != torch.float32 or one.shape[0] > FEW:
         return False
     # The kernel walks through memory as it is. Moments that are made for a parameter have its layout.
     groups = zip(parameters, firsts, seconds, strict=True)
