@@ -311,3 +311,15 @@ def test_a_figure_of_too_many_boxes(tmp_path: Path) -> None:
     with pytest.raises(UndrawableError, match=r"5\d\d boxes are too many for a figure; limit 500"):
         draw(load(path).blueprint, tmp_path / "a.svg")
     assert not (tmp_path / "a.svg").exists()
+
+
+def test_many_networks_are_drawn_in_rows() -> None:
+    """DreamerV3's nine: each row within a page, the second one below all of the first, tops in line."""
+    whole = sketch(load(blueprints_root() / "dmc" / "dreamer_v3.toml", is_to_run=False).blueprint)
+    check(whole)
+    names = [each for each in whole.elements if isinstance(each, Text) and each.style == "title"]
+    first, second = sorted({name.y for name in names})
+    assert len(names) == 9 and names == sorted(names, key=lambda name: (name.y, name.x))
+    tops = [each.y for each in boxes(whole.elements)]
+    assert max(top for top in tops if top < second) < second - 5 and min(tops) > first
+    assert all(name.x < 1_500 for name in names) and whole.width <= 1_516

@@ -17,6 +17,8 @@ SUFFIXES: Final = (".svg", ".png", ".pdf")
 MAX_BOXES: Final = 500
 """Larger figures are unreadable, and drawing them would take minutes."""
 _MARGIN, _BETWEEN = 8.0, 36.0
+_WIDEST = 1_500.0
+"""Points of a row of networks: a page shows wider ones too small to be read."""
 _INK: Final = "#222222"
 _PALE: Final = "#5f6368"
 _MARK: Final = "#b3541e"
@@ -45,7 +47,7 @@ class UndrawableError(ValueError):
 
 
 def draw(blueprint: Blueprint, path: Path) -> None:
-    """Draw every network side by side into ``path``. Raises UndrawableError."""
+    """Draw every network, side by side or in rows, into ``path``. Raises UndrawableError."""
     if path.suffix not in SUFFIXES:
         raise UndrawableError(f"{path}: a figure is written as .svg, .png or .pdf, got {path.suffix or 'no suffix'!r}")
     if not path.parent.is_dir():
@@ -72,28 +74,43 @@ def draw(blueprint: Blueprint, path: Path) -> None:
 
 
 def sketch(blueprint: Blueprint) -> Sketch:
-    """All networks, each under its name, tops in line."""
+    """All networks, each under its name, in rows with tops in line."""
     facts = network_facts(blueprint)
     bodies = {
         role: layout.network(outline, facts[role].inputs, facts[role].changes)
         for role, outline in blueprint.sound_outlines.items()
     }
     headers = {role: list(_header(blueprint, role, facts[role])) for role in bodies}
-    top = _MARGIN + max(line.y for header in headers.values() for line in header) + 11.0
-    x = height = _MARGIN
+    deepest = max(line.y for header in headers.values() for line in header) + 11.0
+    x = y = height = width = _MARGIN
     elements: list[Element] = []
     for role, body in bodies.items():
-        legend = _legend(facts[role].changes)
-        header_half = max(_line_width(line) for line in headers[role]) / 2
-        axis = x + max(header_half, body.axis)
-        elements += [line.moved(axis, _MARGIN) for line in headers[role]]
-        elements += [mark.moved(axis, _MARGIN) for mark in _name_marks(role, facts[role].changes)]
-        elements += body.moved(axis - body.axis, top)
-        foot = top + body.height + _LEGEND_LINE
-        elements += legend.moved(axis - body.axis, foot)
-        x = axis + max(header_half, body.right, legend.width - body.axis) + _BETWEEN
-        height = max(height, top + body.height, foot + legend.height if legend.elements else 0.0)
-    return Sketch(x - _BETWEEN + _MARGIN, height + _MARGIN, 0.0, tuple(elements))
+        found = _column(headers[role], body, facts[role].changes, role, (x, y, y + deepest))
+        if x > _MARGIN and found.width > _WIDEST:
+            x, y = _MARGIN, height + _BETWEEN
+            found = _column(headers[role], body, facts[role].changes, role, (x, y, y + deepest))
+        elements += found.elements
+        x = found.width + _BETWEEN
+        width, height = max(width, x - _BETWEEN), max(height, found.height)
+    return Sketch(width + _MARGIN, height + _MARGIN, 0.0, tuple(elements))
+
+
+def _column(
+    header: Sequence[Text], body: Sketch, changes: Sequence[Change], role: str, place: tuple[float, float, float]
+) -> Sketch:
+    """A network under its header, from ``place``: left edge, top of the header, top of the blocks."""
+    left, above, top = place
+    legend, header_half = _legend(changes), max(_line_width(line) for line in header) / 2
+    axis = left + max(header_half, body.axis)
+    foot = top + body.height + _LEGEND_LINE
+    elements = (
+        *(line.moved(axis, above) for line in header),
+        *(mark.moved(axis, above) for mark in _name_marks(role, changes)),
+        *body.moved(axis - body.axis, top),
+        *legend.moved(axis - body.axis, foot),
+    )
+    right = axis + max(header_half, body.right, legend.width - body.axis)
+    return Sketch(right, max(top + body.height, foot + legend.height if legend.elements else 0.0), axis, elements)
 
 
 def _header(blueprint: Blueprint, role: str, facts: NetworkFacts) -> Iterator[Text]:
