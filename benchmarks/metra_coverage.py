@@ -38,20 +38,25 @@ FACTOR, NUMBER = 3.0, 1_000
 
 
 def played(blueprint: Blueprint, act: Act) -> tuple[list[int], NDArray[np.float32]]:
-    """Cells that one evaluation's episodes visit, by seed, and its observations ``[T, S, E, d + k]``."""
+    """Cells that one evaluation's episodes visit, by seed, and its observations ``[T, S, E, d + k]``.
+
+    Of pictures, the places ``[T, S, E, 2]`` beside them.
+    """
     environment, seeds, episodes = _simulator(blueprint), blueprint.seeds, blueprint.evaluation.episodes
     assert environment.coverage is not None
     streams = [derive(seed, "episode", episode) for seed in seeds for episode in range(episodes)]
     made, shape = environment.make(streams, "evaluation"), (len(seeds), episodes)
     visited = VisitedCells(environment.coverage, len(seeds))
-    seen, running = [made.reset(episode=NUMBER).copy()], np.ones(made.n, bool)
+    now, running = made.reset(episode=NUMBER), np.ones(made.n, bool)
+    seen = [(made.places() if made.info.pictures else now).copy()]
     visited.visit(seen[-1], running)
     while running.any():
-        action = act(torch.from_numpy(seen[-1]).unflatten(0, shape))
+        action = act(torch.from_numpy(now).unflatten(0, shape))
         step = made.step(action.flatten(0, 1).numpy())
-        visited.visit(step.final_observation, running)
+        now = step.final_observation
+        seen.append((made.places() if made.info.pictures else now).copy())
+        visited.visit(seen[-1], running)
         running &= ~(step.terminated | step.truncated)
-        seen.append(step.final_observation.copy())
     made.close()
     whole: NDArray[np.float32] = np.stack(seen).reshape(len(seen), *shape, -1).astype(np.float32)
     return visited.counts, whole
@@ -117,6 +122,8 @@ def main(arguments: Sequence[str]) -> int:
     if given.out:
         steps = interactions * blueprint.environment.stride
         given.out.write_text(json.dumps({"env_steps": steps, "cells": counts, "ratios": ratios}, indent=2) + "\n")
+    if given.picture and blueprint.environment.info.pictures:
+        parser.error("--picture: trajectories are drawn of states alone")
     if given.picture:
         environment = _simulator(blueprint)
         assert environment.coverage is not None and environment.skills is not None

@@ -142,6 +142,17 @@ def test_actions_are_scaled_to_the_tasks_bounds() -> None:
     assert unbounded._physics.data.ctrl.tolist() == [0.5]  # type: ignore[attr-defined]
 
 
+def test_episodes_may_be_shorter_than_the_tasks_and_no_longer() -> None:
+    declared = DmControl(task="point_mass-easy", action_repeat=2, episode_env_steps=5)
+    made = declared.make([3], "training")
+    made.reset()
+    ends = [bool(made.step(np.zeros((1, 2), np.float32)).truncated[0]) for _ in range(6)]
+    assert ends == [False, False, True] * 2 and declared.info.episode_env_steps == 5
+    found = dict(DmControl(task="point_mass-easy", episode_env_steps=1001).problems(8, 10_000, 1))
+    said = "point_mass-easy ends after 1,000 control steps: 1,001 are too many"
+    assert found["environment.episode_env_steps"] == said
+
+
 def test_lqr_is_one_task_and_gets_a_limit() -> None:
     first, second = (DmControl(task="lqr-lqr_6_2").single() for _ in range(2))
     stiffness = [single._physics.model.jnt_stiffness for single in (first, second)]  # type: ignore[attr-defined]

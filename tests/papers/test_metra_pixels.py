@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn.functional import conv2d, elu
 
 from composer.algorithms.losses.skilled import split
-from composer.blueprint import Blueprint, BlueprintError
+from composer.blueprint import Blueprint, BlueprintError, load
+from composer.blueprint.syntax.extends import shipped
 from composer.environments import Point
 from composer.replay.frames import FrameRing
 from composer.replay.transitions import Minibatch, Transitions
@@ -135,3 +136,8 @@ def test_what_cannot_be_is_refused(override: str, said: str) -> None:
     with pytest.raises(BlueprintError) as caught:
         pixels(override)
     assert said in str(caught.value)
+
+
+def test_other_algorithms_from_pixels_refuse_skills() -> None:
+    with pytest.raises(BlueprintError, match="SAC would see the bytes of skills as a part of the pictures"):
+        load(shipped()["dmc/drq"], ["environment.skills={ size = 2 }"], is_to_run=False)
