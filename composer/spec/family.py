@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict, ValidationError
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from composer.spec.attribute_docs import attribute_docs
 from composer.spec.wording import describe, listing, spelled, suggestion
 
 FAMILIES: dict[str, type[Family]] = {}
@@ -44,8 +45,21 @@ class Spec(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         validate_default=True,
-        use_attribute_docstrings=True,
+        # A kind that no blueprint names needs no validator: that of a kind is built when it is first used.
+        defer_build=True,
     )
+
+    @classmethod
+    def meaning(cls, name: str) -> str:
+        """The docstring of a field; empty where it has none."""
+        return attribute_docs(cls).get(name, "") if name in cls.model_fields else ""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core)
+        for name, field in handler.resolve_ref_schema(schema).get("properties", {}).items():
+            field.setdefault("description", cls.meaning(name))
+        return schema
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy, perhaps with other values, which are not checked. Nothing computed from this value is copied."""

@@ -250,8 +250,7 @@ class _Found:
     def _purpose(self) -> str:
         """The first sentence of the documentation of a missing key."""
         spec = spec_at(self.spec, self.values, self.table)
-        field = spec.model_fields.get(str(self.loc[-1])) if spec else None
-        text = (field.description or "") if field else ""
+        text = spec.meaning(str(self.loc[-1])) if spec else ""
         sentence = " ".join(text.replace("``", "").split()).split(". ")[0].rstrip(".")
         # Keep capitals of names such as MLflow.
         start = sentence[:1].lower() if sentence[1:2] == sentence[1:2].lower() else sentence[:1]

@@ -61,9 +61,8 @@ def _field(owner: type[Spec], name: str) -> Field:
     declaring = next(base for base in owner.__mro__ if name in vars(base).get("__annotations__", {}))
     accepts = accepted(owner.model_json_schema()["properties"][name], _PLAIN)
     default = None if info.is_required() else info.get_default(call_default_factory=True)
-    return Field(
-        " ".join((info.description or "").split()), accepts, default, not info.is_required(), _declaration(declaring)
-    )
+    meaning = " ".join(owner.meaning(name).split())
+    return Field(meaning, accepts, default, not info.is_required(), _declaration(declaring))
 
 
 def _declaration(declaring: type[Any]) -> str:

@@ -41,7 +41,7 @@ def keys(spec: type[Spec], style: Style = PLAIN) -> Iterator[Key]:
     known = spec.model_json_schema().get("properties", {})
     for name, field in spec.model_fields.items():
         default, note = _default(field)
-        yield Key(name, accepted(known[name], style), default, note, field.description or "")
+        yield Key(name, accepted(known[name], style), default, note, spec.meaning(name))
 
 
 def _default(field: FieldInfo) -> tuple[str, str]:

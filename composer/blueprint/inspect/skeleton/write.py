@@ -151,8 +151,7 @@ def _table(path: str, spec: type[Spec], values: Mapping[str, Any], note: str) ->
 
 
 def _key(spec: type[Spec], key: str, value: object) -> Iterator[str]:
-    field = spec.model_fields.get(key)
-    meaning = NOTES.get(key) or (_sentence(field.description or "") if field else "")
+    meaning = NOTES.get(key) or _sentence(spec.meaning(key))
     line = f"{key} = {_number(value)}"
     if len(_commented(line, meaning)) <= WIDTH:
         yield _commented(line, meaning)
