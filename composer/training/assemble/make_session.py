@@ -13,6 +13,7 @@ from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.memory import transitions_allocated
 from composer.replay.storage import Storage
 from composer.spec.stages import stage
+from composer.training.assemble.kept_programs import keep_programs
 from composer.training.assemble.start_upload import start_upload
 from composer.training.collect.build import CollectorParts, runtime_of
 from composer.training.collect.replay_placement import recorded_placement
@@ -71,6 +72,8 @@ def make_session(
         diagnostics=Recorder(blueprint.diagnostics, blueprint.agent, device),
     )
     _watch_compiling(session, choice, blueprint.compute.compile, run, device)
+    if choice.compiled or session.compiler is not None:
+        keep_programs(learner, blueprint, lambda text: session.say(text))
 
     session.time_left = _time_left(blueprint, clock)
     written = session.record_firing, session.collector.replay, session.record_effects
@@ -96,7 +99,7 @@ def _watch_compiling(session: Session, choice: compiling.Choice, mode: str, run:
     if choice.failed is not None:
         session.note_compile_failure(choice.failed)
     session.learner.compile_failed = session.note_compile_failure
-    if mode == "background" and missing_for_compiling() is None:
+    if mode == "background" and not choice.compiled and missing_for_compiling() is None:
         session.compiler = BackgroundCompiler(run.path, device)
 
 

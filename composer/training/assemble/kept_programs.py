@@ -1,0 +1,93 @@
+"""What a compiled update follows from, so that it is loaded where all of it is equal and nowhere else.
+
+``blueprint.forecast.program_key`` names the folder, for which it need not be complete: inductor looks at the graph
+itself. A program that is loaded without looking needs more: the settings with all numbers, the source of composer,
+torch and its settings, threads. Tests: tests/training/test_kept.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from composer.blueprint.serialize import resolved
+from composer.spec.family import Spec
+from composer.spec.package_files import PACKAGE
+from composer.training.compile.cache import programs_folder
+from composer.training.compile.kept import KeptPrograms
+from composer.training.compile.onednn import better_by_onednn
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+    from composer.training.learner import Learner
+
+_OUTSIDE = ("name", "description", "tracking", "evaluation", "checkpoint", "diagnostics", "seeds", "compute")
+"""Keys of a blueprint that its update does not follow from, or not from all of them."""
+
+
+def keep_programs(learner: Learner, blueprint: Blueprint, say: Callable[[str], None]) -> None:
+    """Let the updates of a fresh learner of ``blueprint`` be loaded and kept, where they may be."""
+    if _may_be_kept(blueprint, learner.device):
+        learner.kept = KeptPrograms(programs_folder(), _digest(blueprint), partial(read_by_updates, learner), say)
+        learner.recapture(learner.choice)
+
+
+def read_by_updates(learner: Learner) -> dict[str, Tensor]:
+    """Every tensor that updates read or change, beside their inputs, by name."""
+    numbers = {f"number/{place}": value for place, value in enumerate(learner.hyperparameters.tensors)}
+    return learner.tensors() | numbers | {f"report/{name}": value for name, value in learner.reports.items()}
+
+
+def is_kept(blueprint: Blueprint, device: str) -> bool:
+    """Whether the update of ``blueprint`` was kept by an earlier start in the cache that is used."""
+    listing = programs_folder() / f"compute_update-{_digest(blueprint)}.json"
+    return _may_be_kept(blueprint, device) and listing.exists()
+
+
+def _may_be_kept(blueprint: Blueprint, device: str) -> bool:
+    """Not where a plug-in, or the program that calls composer, brings a kind: nothing tells when its code changes.
+
+    Not on GPUs, where it was never tried.
+    """
+    return device == "cpu" and all(type(each).__module__.startswith("composer.") for each in _specs(blueprint))
+
+
+def _digest(blueprint: Blueprint) -> str:
+    settings = {key: value for key, value in resolved(blueprint).items() if key not in _OUTSIDE}
+    settings["compute"] = [blueprint.compute.precision, blueprint.compute.updates_per_call]
+    machine = [torch.__version__, torch.version.git_version, torch.backends.cpu.get_cpu_capability()]
+    numeric = [torch.get_num_threads(), torch.get_float32_matmul_precision(), better_by_onednn()]
+    variables = sorted(item for item in os.environ.items() if item[0].startswith("TORCH") and item[0] != _FOLDER)
+    parts = [settings, len(blueprint.seeds), source_digest(), machine, numeric, variables]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
+
+
+@cache
+def source_digest() -> str:
+    """A hash of every source file of composer."""
+    found = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        found.update(f"{file.relative_to(PACKAGE)}\n".encode())
+        found.update(file.read_bytes())
+    return found.hexdigest()
+
+
+def _specs(value: object) -> Iterator[Spec]:
+    if isinstance(value, Spec):
+        yield value
+        value = [getattr(value, name) for name in type(value).model_fields]
+    elif isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for inner in value:
+            yield from _specs(inner)

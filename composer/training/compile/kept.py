@@ -1,0 +1,169 @@
+"""Compiled updates that are kept whole: the next start loads them and traces nothing.
+
+``torch.compile`` keeps generated code, but every process traces the update anew to find it. Here the graph that dynamo
+hands over is compiled by ``torch._inductor.standalone_compile`` into one file, beside the names of the tensors that it
+reads and changes. No guard checks a loaded program; instead the name of its file is a digest of all that the update
+follows from (``composer.training.assemble.kept_programs``), and shapes, strides and types of its tensors must be equal.
+What cannot be kept, or loaded, is traced as ever. docs/decisions/0042-ahead-of-time.md.
+Tests: tests/training/test_kept.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.training.compile.first_call import cause
+
+Slot = int | Tensor
+"""An input of the whole program: one of the function's own by its place, or a tensor of the state."""
+
+
+@dataclass
+class KeptPrograms:
+    """Where the programs of one learner are kept."""
+
+    folder: Path
+    digest: str
+    """Of all that the update follows from, but for the tensors that it reads."""
+    tensors: Callable[[], Mapping[str, Tensor]]
+    """Every tensor that updates read beside their inputs, by name."""
+    say: Callable[[str], None] = lambda text: None
+    """Tells people of a file that cannot be used."""
+    loaded: list[str] = field(default_factory=list)
+    """Names of functions whose programs were loaded, not traced."""
+
+    def listing(self, name: str) -> Path:
+        """The file that names the program of a function and its inputs."""
+        return self.folder / f"{name}-{self.digest}.json"
+
+
+class KeptProgram:
+    """A function as a compiled program, loaded where it was kept, else compiled by its first call and kept."""
+
+    def __init__(self, function: Callable[..., Any], programs: KeptPrograms, options: Mapping[str, Any]) -> None:
+        """``options`` are those of inductor. The function takes tensors, changes tensors in place and returns None."""
+        self._function, self._programs, self._options = function, programs, options
+        self._listing = programs.listing(function.__name__)
+        self._program: Callable[..., Any] | None = None
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        """Call the program; ``inputs`` always have the same shapes."""
+        if self._program is None:
+            self._program = self._loaded(inputs)
+        if self._program is None:
+            traced = self._traced(inputs)
+            result = traced(*inputs)
+            self._program = self._program or traced
+            return result
+        return self._program(*inputs)
+
+    def _loaded(self, inputs: Sequence[Tensor]) -> Callable[..., Any] | None:
+        if not self._listing.exists():
+            return None
+        try:
+            listed = json.loads(self._listing.read_text(encoding="ascii"))
+            file = self._listing.with_name(listed["program"])
+            if _sha256(file) != listed["sha256"]:
+                raise ValueError("its file is damaged")
+            slots = [self._slot(name, like, inputs) for name, like in listed["inputs"]]
+            program = torch._inductor.CompiledArtifact.load(path=str(file))
+        except Exception as error:
+            self._programs.say(f"a compiled update that was kept cannot be used, and is compiled again: {cause(error)}")
+            return None
+        self._programs.loaded.append(self._function.__name__)
+        return _bound(program, slots)
+
+    def _slot(self, name: str, like: Sequence[Any], inputs: Sequence[Tensor]) -> Slot:
+        place = int(name.removeprefix(_INPUT)) if name.startswith(_INPUT) else None
+        found = self._programs.tensors()[name] if place is None else inputs[place]
+        if _form(found) != list(like):
+            raise ValueError(f"{name} was {like}, and is {_form(found)}")
+        return found if place is None else place
+
+    def _traced(self, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+        """The function under dynamo. Where its graph can be kept, the first call leaves a program without guards."""
+
+        def backend(graph: torch.fx.GraphModule, examples: list[Any]) -> Callable[..., Any]:
+            from torch._inductor.compile_fx import compile_fx
+
+            patches = dict(self._options)
+            names = self._names(graph, inputs) if can_keep() else None
+            if names is None:
+                return compile_fx(graph, examples, config_patches=patches)
+            try:
+                artifact = torch._inductor.standalone_compile(
+                    graph,
+                    examples,
+                    dynamic_shapes="from_tracing_context",
+                    options={"config_patches": patches},
+                    aot=True,
+                )
+            except RuntimeError as error:
+                if "serialize" not in str(error):  # It has an operation that torch cannot write to a file.
+                    raise
+                return compile_fx(graph, examples, config_patches=patches)
+            self._keep(artifact, names)
+            self._program = _bound(artifact, [self._slot(name, form, inputs) for name, form in names])
+            return artifact
+
+        return torch.compile(self._function, fullgraph=True, dynamic=False, backend=backend)
+
+    def _names(self, graph: torch.fx.GraphModule, inputs: Sequence[Tensor]) -> list[tuple[str, list[Any]]] | None:
+        """Name and form of every input of a graph; None where one has no name, or the graph returns something."""
+        known = {id(value): name for name, value in self._programs.tensors().items()}
+        known |= {id(value): f"{_INPUT}{place}" for place, value in enumerate(inputs)}
+        found = []
+        for node in graph.graph.nodes:
+            if node.op == "output" and node.args[0]:
+                return None
+            if node.op == "placeholder":
+                value = node.meta["grapharg"].example
+                if id(value) not in known:
+                    return None
+                found.append((known[id(value)], _form(value)))
+        return found
+
+    def _keep(self, artifact: Any, names: list[tuple[str, list[Any]]]) -> None:
+        """Write a program under a name of its own, then the listing that names it: other processes may do the same."""
+        staged = self._listing.with_name(f".tmp-{self._listing.stem}-{os.getpid()}")
+        try:
+            staged.parent.mkdir(parents=True, exist_ok=True)
+            artifact.save(path=str(staged))
+            found = _sha256(staged)
+            program = staged.replace(self._listing.with_name(f"{self._function.__name__}-{found[:16]}.bin"))
+            staged.write_text(json.dumps({"program": program.name, "sha256": found, "inputs": names}), encoding="ascii")
+            staged.replace(self._listing)
+        except Exception as error:
+            self._programs.say(f"the compiled update could not be kept for the next start: {cause(error)}")
+
+
+_INPUT = "input/"
+
+
+def can_keep() -> bool:
+    """Whether this torch has what is needed, which is not part of its stable interface."""
+    compiling = getattr(torch._inductor, "standalone_compile", None)
+    return compiling is not None and "aot" in inspect.signature(compiling).parameters
+
+
+def _bound(program: Callable[..., Any], slots: Sequence[Slot]) -> Callable[..., Any]:
+    """The program as a function of the inputs alone."""
+    return lambda *given: program(*[given[slot] if isinstance(slot, int) else slot for slot in slots])
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _form(value: Tensor) -> list[Any]:
+    return [list(value.shape), list(value.stride()), str(value.dtype), str(value.device), value.requires_grad]
