@@ -29,7 +29,7 @@ COMPILED = Choice(True, "a test")
 
 def keeping(folder: Path, *overrides: str, said: list[str] | None = None) -> Learner:
     """A learner whose programs are kept in a folder."""
-    agent = learner(*SMALL, *overrides, choice=COMPILED)
+    agent = learner(*SMALL, *overrides)
     say: Callable[[str], None] = print if said is None else said.append
     agent.kept = KeptPrograms(folder, "digest", partial(read_by_updates, agent), say)
     agent.recapture(COMPILED)
@@ -53,7 +53,7 @@ def test_a_loaded_program_equals_the_traced_one_and_a_damaged_file_is_compiled_a
 ) -> None:
     """Alone compiles: torch's own way without a kept program, the way that keeps it, and what is loaded afterwards."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
-    plain, kept = three_updates(learner(*SMALL, choice=COMPILED)), three_updates(keeping(tmp_path))
+    kept, plain = three_updates(keeping(tmp_path)), three_updates(learner(*SMALL, choice=COMPILED))
     monkeypatch.setattr(torch, "compile", refuse_to_trace)
     second = keeping(tmp_path)
     loaded = three_updates(second)
