@@ -108,9 +108,9 @@ class KeptProgram:
                     options={"config_patches": patches},
                     aot=True,
                 )
-            except RuntimeError as error:
-                if "serialize" not in str(error):  # It has an operation that torch cannot write to a file.
-                    raise
+            except (
+                Exception
+            ):  # It has an operation that torch cannot write, or the compiler fails: which, the rest says.
                 return compile_fx(graph, examples, config_patches=patches)
             self._keep(artifact, names)
             self._program = _bound(artifact, [self._slot(name, form, inputs) for name, form in names])
@@ -127,8 +127,8 @@ class KeptProgram:
             if node.op == "output" and node.args[0]:
                 return None
             if node.op == "placeholder":
-                value = node.meta["grapharg"].example
-                if id(value) not in known:
+                value = getattr(node.meta.get("grapharg"), "example", None)
+                if not isinstance(value, Tensor) or id(value) not in known:
                     return None
                 found.append((known[id(value)], _form(value)))
         return found
