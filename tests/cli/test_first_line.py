@@ -39,7 +39,7 @@ def until_heavy(*arguments: str, folder: Path) -> tuple[int, list[str]]:
 def test_train_says_what_it_reads_and_what_it_starts_before_torch_is_imported(tmp_path: Path) -> None:
     code, lines = until_heavy("train", "quickstart", "seeds=[3]", folder=tmp_path)
     assert code == 99 and lines[0] == "reading quickstart" and lines[2:] == ["importing torch", "imports torch"]
-    assert lines[1].startswith("quickstart [seeds=[3]]: sac on cartpole-swingup") and lines[1].endswith("seed 3")
+    assert lines[1].startswith("quickstart: sac on cartpole-swingup") and lines[1].endswith("seed 3")
 
 
 @pytest.mark.slow  # It reads every blueprint that ships.

@@ -76,7 +76,9 @@ class KeptProgram:
             if _sha256(file) != listed["sha256"]:
                 raise ValueError("its file is damaged")
             slots = [self._slot(name, like, inputs) for name, like in listed["inputs"]]
-            program = torch._inductor.CompiledArtifact.load(path=str(file))
+            from torch._inductor.standalone_compile import CompiledArtifact
+
+            program = CompiledArtifact.load(path=str(file))
         except Exception as error:
             self._programs.say(f"a compiled update that was kept cannot be used, and is compiled again: {cause(error)}")
             return None
@@ -94,24 +96,17 @@ class KeptProgram:
         """The function under dynamo. Where its graph can be kept, the first call leaves a program without guards."""
 
         def backend(graph: torch.fx.GraphModule, examples: list[Any]) -> Callable[..., Any]:
-            from torch._inductor.compile_fx import compile_fx
-
             patches = dict(self._options)
             names = self._names(graph, inputs) if can_keep() else None
             if names is None:
-                return compile_fx(graph, examples, config_patches=patches)
+                return _as_ever(graph, examples, patches)
+            options = {"config_patches": patches}
             try:
                 artifact = torch._inductor.standalone_compile(
-                    graph,
-                    examples,
-                    dynamic_shapes="from_tracing_context",
-                    options={"config_patches": patches},
-                    aot=True,
+                    graph, examples, dynamic_shapes="from_tracing_context", options=options, aot=True
                 )
-            except (
-                Exception
-            ):  # It has an operation that torch cannot write, or the compiler fails: which, the rest says.
-                return compile_fx(graph, examples, config_patches=patches)
+            except Exception:  # An operation that torch cannot write; where the compiler fails, that is said below.
+                return _as_ever(graph, examples, patches)
             self._keep(artifact, names)
             self._program = _bound(artifact, [self._slot(name, form, inputs) for name, form in names])
             return artifact
@@ -154,6 +149,13 @@ def can_keep() -> bool:
     """Whether this torch has what is needed, which is not part of its stable interface."""
     compiling = getattr(torch._inductor, "standalone_compile", None)
     return compiling is not None and "aot" in inspect.signature(compiling).parameters
+
+
+def _as_ever(graph: torch.fx.GraphModule, examples: list[Any], patches: Mapping[str, Any]) -> Any:
+    """What ``torch.compile`` makes of a graph."""
+    from torch._inductor.compile_fx import compile_fx
+
+    return compile_fx(graph, examples, config_patches=dict(patches))
 
 
 def _bound(program: Callable[..., Any], slots: Sequence[Slot]) -> Callable[..., Any]:
