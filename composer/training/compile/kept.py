@@ -17,7 +17,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -151,11 +151,12 @@ def can_keep() -> bool:
     return compiling is not None and "aot" in inspect.signature(compiling).parameters
 
 
-def _as_ever(graph: torch.fx.GraphModule, examples: list[Any], patches: Mapping[str, Any]) -> Any:
+def _as_ever(graph: torch.fx.GraphModule, examples: list[Any], patches: Mapping[str, Any]) -> Callable[..., Any]:
     """What ``torch.compile`` makes of a graph."""
     from torch._inductor.compile_fx import compile_fx
 
-    return compile_fx(graph, examples, config_patches=dict(patches))
+    program: Any = compile_fx(graph, examples, config_patches=dict(patches))
+    return cast(Callable[..., Any], program)
 
 
 def _bound(program: Callable[..., Any], slots: Sequence[Slot]) -> Callable[..., Any]:
