@@ -71,9 +71,7 @@ def make_session(
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep, run.facts),
         diagnostics=Recorder(blueprint.diagnostics, blueprint.agent, device),
     )
-    _watch_compiling(session, choice, blueprint.compute.compile, run, device)
-    if choice.compiled or session.compiler is not None:
-        keep_programs(learner, blueprint, lambda text: session.say(text))
+    _watch_compiling(session, choice, blueprint, run, device)
 
     session.time_left = _time_left(blueprint, clock)
     written = session.record_firing, session.collector.replay, session.record_effects
@@ -94,13 +92,15 @@ def _time_left(blueprint: Blueprint, clock: Clock) -> TimeLeft:
     return TimeLeft(clock, blueprint.training.env_steps, every, length * max(wide, 1.0) ** 0.5)
 
 
-def _watch_compiling(session: Session, choice: compiling.Choice, mode: str, run: Run, device: str) -> None:
-    """Note a compiler that fails, now or later; compile in another process where ``mode`` is "background"."""
+def _watch_compiling(session: Session, choice: compiling.Choice, blueprint: Blueprint, run: Run, device: str) -> None:
+    """Note a compiler that fails, now or later; compile in another process where "background" asks for it."""
     if choice.failed is not None:
         session.note_compile_failure(choice.failed)
     session.learner.compile_failed = session.note_compile_failure
-    if mode == "background" and not choice.compiled and missing_for_compiling() is None:
+    if blueprint.compute.compile == "background" and not choice.compiled and missing_for_compiling() is None:
         session.compiler = BackgroundCompiler(run.path, device)
+    if choice.compiled or session.compiler is not None:
+        keep_programs(session.learner, blueprint, lambda text: session.say(text))
 
 
 @contextmanager
