@@ -42,7 +42,8 @@ def keep_programs(learner: Learner, blueprint: Blueprint, say: Callable[[str], N
 def read_by_updates(learner: Learner) -> dict[str, Tensor]:
     """Every tensor that updates read or change, beside their inputs, by name."""
     numbers = {f"number/{place}": value for place, value in enumerate(learner.hyperparameters.tensors)}
-    return learner.tensors() | numbers | {f"report/{name}": value for name, value in learner.reports.items()}
+    reports = {f"report/{name}": value for name, value in learner.reports.items()}
+    return learner.tensors() | numbers | reports | {"interactions": learner.interactions}
 
 
 def is_kept(blueprint: Blueprint, device: str) -> bool:

@@ -116,7 +116,10 @@ class KeptProgram:
     def _names(self, graph: torch.fx.GraphModule, inputs: Sequence[Tensor]) -> list[tuple[str, list[Any]]] | None:
         """Name and form of every input of a graph; None where one has no name, or the graph returns something."""
         known = {id(value): name for name, value in self._programs.tensors().items()}
-        known |= {id(value): f"{_INPUT}{place}" for place, value in enumerate(inputs)}
+        given = {id(value): f"{_INPUT}{place}" for place, value in enumerate(inputs)}
+        if len(given) < len(inputs) or given.keys() & known.keys():
+            return None  # Inputs are the same tensor, which those of a later call need not be.
+        known |= given
         found = []
         for node in graph.graph.nodes:
             if node.op == "output" and node.args[0]:
