@@ -14,7 +14,6 @@ from composer.blueprint.forecast.clock import clock_of
 from composer.blueprint.forecast.program_key import program_key
 from composer.spec.processors import THREADS, cores
 from composer.spec.stages import stage
-from composer.training.assemble.kept_programs import is_kept
 from composer.training.compile import capture as compiling
 from composer.training.compile.cache import use_cache
 from composer.training.compile_measured import calibrate
@@ -59,8 +58,6 @@ def choose_compilation(blueprint: Blueprint, device: str) -> compiling.Choice:
     if blueprint.compute.compile == "measured":
         stage("compiling the update, and measuring whether that pays")
         return calibrate(lambda choice: Learner(blueprint.agent, device, choice), blueprint.environment.info, device)
-    if blueprint.compute.compile == "background" and is_kept(blueprint, device):
-        return compiling.Choice(True, "an earlier start has kept the compiled update", falls_back=True)
     updates = clock_of(blueprint).updates_by(blueprint.training.env_steps)
     return compiling.choose(blueprint.compute.compile, device, updates)
 

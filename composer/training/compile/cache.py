@@ -52,11 +52,6 @@ def use_cache(key: str) -> None:
     _chosen = os.environ[_INDUCTOR] = str(folder if PLAIN.fullmatch(str(folder)) else link_to(folder))
 
 
-def programs_folder() -> Path:
-    """The folder of whole programs in the cache that is used; it may not exist yet."""
-    return Path(os.environ[_INDUCTOR]) / "programs"
-
-
 def fill_cache() -> None:
     """Copy a warm folder that cannot be written into the one that is used, unless that is there already."""
     if _place is None or _place.source is None or _place.folder.exists():

@@ -17,7 +17,6 @@ from composer.spec.errors import ComposerError
 from composer.training.compile.cache import fill_cache
 from composer.training.compile.compiler import compiler_problem, missing_for_compiling
 from composer.training.compile.first_call import FirstCall
-from composer.training.compile.kept import KeptProgram, KeptPrograms
 
 # Measured on two CPU cores (docs/benchmarks/speed.md): a cold compile costs 26 to 48 s. It saves 4 ms of an MLP's
 # update, 15 ms and more of SimBa's at its published width: repaid after 7,000 and 3,000. Doubled, to be safe.
@@ -75,16 +74,12 @@ def eager_after(problem: str) -> Choice:
 
 
 def capture(
-    function: Callable[..., Any],
-    choice: Choice,
-    device: str,
-    state: Callable[[], Sequence[Tensor]],
-    kept: KeptPrograms | None = None,
+    function: Callable[..., Any], choice: Choice, device: str, state: Callable[[], Sequence[Tensor]]
 ) -> Callable[..., Any]:
     """``function`` compiled as one graph where ``choice`` says so, and on CUDA replayed as a CUDA graph.
 
     ``state`` lists the tensors that the function changes: recording a CUDA graph runs it, and restores them. The first
-    call compiles it, or loads it from ``kept``, and raises CompileFailed where that fails.
+    call compiles it, and raises CompileFailed where that fails.
     """
     if not choice.compiled:
         return function
@@ -97,8 +92,6 @@ def capture(
     from composer.training.compile.onednn_pass import options
 
     fill_cache()
-    if kept is not None:
-        return FirstCall(KeptProgram(function, kept, options(device)), state)
     compiled = FirstCall(torch.compile(function, fullgraph=True, dynamic=False, options=options(device) or None), state)
     return CudaGraph(compiled, state) if choice.graphed and device.startswith("cuda") else compiled
 
