@@ -1,6 +1,8 @@
 """``python -m benchmarks.growth [PART ...] --out FILE --plot FILE``: measure, write JSON, draw.
 
-Parts: ``updates``, ``diagnostics``, ``runs``; all of them without any. Tests: tests/benchmarks/test_growth.py.
+Parts: the axes of an update (``width``, ``depth``, ``batch``, ``seeds``, ``replay``, ``interventions``),
+``diagnostics`` and ``runs``; all of them without any. The file is written after each.
+Tests: tests/benchmarks/test_growth.py.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +23,7 @@ from benchmarks.growth.plot import plot
 Rows = list[dict[str, Any]]
 
 PARTS: Final[dict[str, Callable[[], Rows]]] = {
-    "updates": lambda: [row for axis in updates.AXES for row in updates.measure(axis)],
+    **{axis: partial(updates.measure, axis) for axis in updates.AXES},
     "diagnostics": readings.measure,
     "runs": lambda: [long_run.measure(steps) for steps in long_run.STEPS],
 }
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth")
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--out", type=Path, default=Path("docs/benchmarks/growth.json"), metavar="FILE")
-    parser.add_argument("--plot", type=Path, default=None, metavar="FILE", help="draw the part updates")
+    parser.add_argument("--plot", type=Path, default=None, metavar="FILE", help="draw the axes in the file")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     found: dict[str, Rows] = json.loads(given.out.read_text()) if given.out.is_file() else {}
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
         given.out.write_text(json.dumps(found, indent=1) + "\n")
         print(json.dumps(found[part], indent=1), flush=True)
     if given.plot is not None:
-        plot(found["updates"], given.plot)
+        plot([row for axis in updates.AXES for row in found.get(axis, ())], given.plot)
 
 
 if __name__ == "__main__":

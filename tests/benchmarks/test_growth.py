@@ -26,8 +26,8 @@ def test_the_figure_and_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(__main__.PARTS, "updates", lambda: rows)
     out = tmp_path / "growth.json"
     out.write_text(json.dumps({"runs": [{"steps": 1}]}))
-    __main__.main(["updates", "--out", str(out), "--plot", str(tmp_path / "growth.svg")])
-    assert json.loads(out.read_text()) == {"runs": [{"steps": 1}], "updates": rows}
+    __main__.main(["interventions", "--out", str(out), "--plot", str(tmp_path / "growth.svg")])
+    assert json.loads(out.read_text()) == {"runs": [{"steps": 1}], "interventions": rows}
     assert (tmp_path / "growth.svg").read_text().count("<svg") == 1
 
 
