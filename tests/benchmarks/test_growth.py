@@ -20,10 +20,9 @@ def test_every_place_of_an_axis_is_a_blueprint(axis: str) -> None:
 
 
 def test_the_figure_and_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [
-        {"axis": axis, "place": place, "ms": 2.0, "lowest": 1.5, "highest": 2.5} for axis in "ab" for place in (0, 4)
-    ]
-    monkeypatch.setitem(__main__.PARTS, "updates", lambda: rows)
+    row = {"ms": 2.0, "lowest": 1.5, "highest": 2.5}
+    rows = [{"axis": "interventions", "place": place, **row} for place in (0, 4)]
+    monkeypatch.setitem(__main__.PARTS, "interventions", lambda: rows)
     out = tmp_path / "growth.json"
     out.write_text(json.dumps({"runs": [{"steps": 1}]}))
     __main__.main(["interventions", "--out", str(out), "--plot", str(tmp_path / "growth.svg")])
