@@ -1,8 +1,8 @@
 """Stacked networks: all tensors have the axes ``[seeds, copies, ...]``, and one module describes every member.
 
 A block is written for one network. Here template modules on the meta device are called with stacked tensors: one member
-after the other where there are few or they convolve; else, and in compiled programs, through ``torch.func``, mapped
-over copies (which share an input) and seeds (which do not).
+after the other where there are few or they convolve; else, and in compiled programs for a GPU, through ``torch.func``,
+mapped over copies (which share an input) and seeds (which do not).
 Legend: S seeds, C copies, B batch. Tests: tests/networks/test_eager_equals_mapped.py.
 """
 
@@ -96,7 +96,7 @@ class Stacked:
             return functional_call(module, tensors, (x,))
 
         seeds, copies = self.seeds, self.copies
-        if self._convolves:
+        if self._convolves or self._compiles_apart():
             inputs = [self.input_of(_seed(x, index)) for index in range(seeds)]
             return _stacked(
                 [[one(each, seen) for each in row] for row, seen in zip(self._apart(), inputs, strict=True)]
@@ -109,6 +109,14 @@ class Stacked:
         if copies == 1:
             return _each(lambda out: out[:, None], vmap(one)(self._viewed(lambda shape: (seeds, *shape[2:])), x))
         return vmap(vmap(one, (0, None)))(self.tensors(), x)
+
+    def _compiles_apart(self) -> bool:
+        """Whether the program that is being compiled multiplies the matrices of each member by themselves.
+
+        On a CPU a product of its own takes in bias and activation, and may go to a faster library; a GPU wants stacks.
+        """
+        device = next(iter(self.parameters.values())).device.type
+        return torch.compiler.is_compiling() and device == "cpu" and 1 < self.seeds * self.copies <= FEW
 
     @property
     def memory_size(self) -> int:

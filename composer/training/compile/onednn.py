@@ -1,8 +1,8 @@
-"""The library that multiplies large matrices in programs compiled for a CPU.
+"""The library that multiplies matrices in programs compiled for a CPU.
 
 torch multiplies float32 matrices by MKL, which reaches half of the speed of AVX-512 on AMD's processors; oneDNN, which
-comes with torch too, reaches all of it (docs/decisions/0017-products.md). The processor alone decides, never a
-measurement: equal machines, equal numbers. Tests: tests/training/test_onednn.py.
+comes with torch too, reaches all of it (docs/decisions/0017-products.md, 0041-kernels.md). The processor alone decides,
+never a measurement: equal machines, equal numbers. Tests: tests/training/test_onednn.py.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+LARGE = 3 * 2**20
+"""Operations of one product from which oneDNN pays; below, MKL is as fast and a separate call costs more."""
 _CPU_FACTS = Path("/proc/cpuinfo")
 
 
@@ -27,9 +29,17 @@ def better_by_onednn() -> bool:
     return is_amd and wide and bool(torch.backends.mkldnn.is_available())
 
 
-def product(left: Tensor, right: Tensor) -> Tensor:
-    """``left [m, k]`` times ``right [k, n]`` by oneDNN, in any layout."""
-    result: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.mT, None, "none", [], "")
+def products_setting() -> str:
+    """How products of a compiled program are made on this machine, as far as numbers depend on it."""
+    return f"oneDNN from {LARGE} operations" if better_by_onednn() else "MKL"
+
+
+def product(left: Tensor, right: Tensor, bias: Tensor | None = None, activation: str = "none") -> Tensor:
+    """``left [m, k]`` times ``right [k, n]`` by oneDNN, in any layout, plus ``bias [n]``.
+
+    ``activation`` is "none" or "relu"; both are applied while the result is in the cache.
+    """
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.mT, bias, activation, [], "")
     return result
 
 
@@ -39,7 +49,8 @@ def products(left: Tensor, right: Tensor) -> Tensor:
 
 
 _LIBRARY = torch.library.Library("composer", "DEF")
+_LIBRARY.define('product(Tensor left, Tensor right, Tensor? bias=None, str activation="none") -> Tensor')
+_LIBRARY.define("products(Tensor left, Tensor right) -> Tensor")
 for _name, _function in {"product": product, "products": products}.items():
-    _LIBRARY.define(f"{_name}(Tensor left, Tensor right) -> Tensor")
     _LIBRARY.impl(_name, _function, "CPU")
-    _LIBRARY.impl(_name, lambda left, right: left.new_empty(*left.shape[:-1], right.shape[-1]), "Meta")
+    _LIBRARY.impl(_name, lambda left, right, *_: left.new_empty(*left.shape[:-1], right.shape[-1]), "Meta")

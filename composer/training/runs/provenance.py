@@ -28,11 +28,11 @@ def fingerprint(
     """Versions of everything that computes a number of the run, processor capability and threads.
 
     An exact resume needs the same. The libraries are torch, NumPy, those of the ``environment`` and ``plugins``. With
-    ``compiled`` updates also the library of matrix products, unless it is the one that torch chooses by itself.
+    ``compiled`` updates on a CPU also how matrix products are made.
     """
     import torch
 
-    from composer.training.compile.onednn import better_by_onednn
+    from composer.training.compile.onednn import products_setting
 
     return {
         **libraries(environment, plugins),
@@ -40,7 +40,7 @@ def fingerprint(
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         **(_gpu(compiled) if device.startswith("cuda") else {"device": "cpu"}),
         "threads": torch.get_num_threads(),
-        **({"products": "oneDNN"} if compiled and device == "cpu" and better_by_onednn() else {}),
+        **({"products": products_setting()} if compiled and device == "cpu" else {}),
     }
 
 
@@ -72,7 +72,7 @@ def differences(facts: Mapping[str, Any], environment: Environment, plugins: Ite
     """What has changed since the run of ``facts`` began, of all that its numbers depend on."""
     then: Mapping[str, Any] = facts["fingerprint"]
     now = fingerprint(device, environment, plugins, bool(facts["compiled"]))
-    # Names of both: a run with products by oneDNN does not continue exactly where MKL makes them.
+    # Names of both: what only one of them has is a difference too.
     return [
         f"{name}: {then.get(name)} then, {now.get(name)} now"
         for name in {**now, **then}
