@@ -85,7 +85,7 @@ class Stacked:
         # A watched module is called once, which is not worth copies of it.
         is_few = self._convolves or self.seeds * self.copies <= FEW
         if is_few and not torch.compiler.is_compiling() and not module._forward_pre_hooks:
-            members, inputs = self._members_of(module).rows(), map(self.input_of, _by_seed(x))
+            members, inputs = self._members_of(module).rows(x), map(self.input_of, _by_seed(x))
             return _stacked([[member(seen) for member in row] for row, seen in zip(members, inputs, strict=True)])
         return self._functional(module, x)
 

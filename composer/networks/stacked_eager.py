@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from composer.networks.flat_function import FlatFunction, flat_function, hooks_of
+from composer.networks.sequences import Sequences
 
 
 class Members:
@@ -38,9 +39,10 @@ class Members:
         of, now = self._made_of, [value.data_ptr() for value in self._tensors.values()]
         return of[0] is module and of[1] is parameters and of[2] is buffers and self._addresses == now
 
-    def rows(self) -> Sequence[Sequence[Callable[[Any], Any]]]:
-        """The members, S of C, for one call each: gradients of their outputs reach the stack."""
-        if self._flat is not None and not any(self._hooks):
+    def rows(self, x: Tensor | Sequences) -> Sequence[Sequence[Callable[[Any], Any]]]:
+        """The members, S of C, for one call each with a part of ``x``: gradients of their outputs reach the stack."""
+        # A module may treat sequences in another way than the tensor that its flat function was traced with.
+        if self._flat is not None and isinstance(x, Tensor) and not any(self._hooks):
             return self._flat.rows()
         if self._modules is None:
             self._modules = MemberModules(*self._made_of)
