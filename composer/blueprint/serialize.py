@@ -102,6 +102,9 @@ def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Diffe
 
 def _leaves(value: object, path: Path) -> Iterator[tuple[str, Scalar]]:
     if isinstance(value, Mapping):
+        # A table without keys of its own says something by being there; a whole section that is empty does not.
+        if not value and len(path) > 1:
+            yield show_path(path), "{}"
         for key, item in value.items():
             yield from _leaves(item, (*path, key))
     elif isinstance(value, list):

@@ -78,7 +78,7 @@ def table(leaves: Mapping[str, Any]) -> dict[str, Any]:
         *steps, last = read_path(key) or ()
         for step in steps:
             place = place.setdefault(step, {})
-        place[last] = [] if value == "[]" else value
+        place[last] = {"[]": [], "{}": {}}.get(value, value) if isinstance(value, str) else value
     return _lists(root)  # type: ignore[no-any-return]
 
 

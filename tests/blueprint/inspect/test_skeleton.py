@@ -120,7 +120,7 @@ def test_a_trunk_is_taken_with_its_published_sizes(trunk: str, tmp_path: Path) -
         (("supervised", "phases/digits"), "no key of 'phases' names a task, so write 'phases' alone"),
         (("dqn", "CartPole-v1", "simbb"), "no part for a trunk is called 'simbb'; did you mean 'simba'?"),
         (("dqn", "CartPole-v1", "nature_cnn"), "dqn does not fit CartPole-v1: networks.value.trunk.layers[1]: 'conv'"),
-        (("sac", "pong"), "SAC needs vectors as observations and actions, got choices; 'dqn', 'ppo', 'pqn'"),
+        (("sac", "pong"), "SAC needs vectors as observations and actions, got choices; 'dqn', 'dreamer_v3', 'ppo', "),
     ],
 )
 def test_a_wrong_name_is_told_what_is_near(arguments: tuple[str, ...], said: str) -> None:
