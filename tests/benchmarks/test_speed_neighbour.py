@@ -16,6 +16,7 @@ from benchmarks.speed.report import table
 from benchmarks.speed.text import text
 from benchmarks.speed.worker import BenchFailed, Lap, Ready
 
+EARLIER: list[psutil.Process] = []
 MINE, DYING = Candidate("mine", "x:y"), Candidate("dying", "x:y", "peer")
 
 
@@ -37,6 +38,7 @@ class StandIn:
 
 def test_three_situations_of_every_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[StandIn] = []
+    EARLIER[:] = psutil.Process().children()
 
     def started(candidate: Candidate, workload: Any, cache: str, row: Row, stack: Any) -> StandIn:
         row.ready = Ready(1.0, {}, 0)
@@ -66,5 +68,5 @@ def test_three_situations_of_every_candidate(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def _busy() -> list[psutil.Process]:
-    """The processes that this one has started."""
-    return psutil.Process().children()
+    """The processes that this one has started in this test: it may have others, of earlier tests."""
+    return [each for each in psutil.Process().children() if each not in EARLIER]
