@@ -34,7 +34,7 @@ def _cores_of(processors: set[int]) -> int:
 def _siblings(processor: int) -> str:
     file = SYS / f"devices/system/cpu/cpu{processor}/topology/thread_siblings_list"
     try:
-        return file.read_text()
+        return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return str(processor)
 
@@ -54,7 +54,7 @@ def _quotas() -> Iterator[float]:
 def _own_groups() -> Iterator[tuple[str, str]]:
     """Hierarchy (``cpu`` of version 1, an empty text for version 2) and path of this process's groups."""
     with suppress(OSError):
-        for line in (PROC / "self/cgroup").read_text().splitlines():
+        for line in (PROC / "self/cgroup").read_text(encoding="utf-8", errors="replace").splitlines():
             _, controllers, path = line.split(":", 2)
             if not controllers or "cpu" in controllers.split(","):
                 yield ("cpu" if controllers else ""), path
@@ -63,7 +63,7 @@ def _own_groups() -> Iterator[tuple[str, str]]:
 def _mounts(hierarchy: str) -> Iterator[tuple[Path, str]]:
     """Where a hierarchy is mounted, and which of its groups is the root of that mount."""
     with suppress(OSError):
-        for line in (PROC / "self/mountinfo").read_text().splitlines():
+        for line in (PROC / "self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             before, _, after = line.partition(" - ")
             (_, _, _, root, mount, *_), (kind, *_, options) = before.split(), after.split()
             if kind == ("cgroup" if hierarchy else "cgroup2") and (not hierarchy or "cpu" in options.split(",")):
@@ -73,9 +73,11 @@ def _mounts(hierarchy: str) -> Iterator[tuple[Path, str]]:
 def _quota(group: Path, hierarchy: str) -> float:
     """Processors that a group may use at a time. Raises ValueError for no quota, OSError for no file."""
     if hierarchy:
-        quota, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
+        quota, period = (
+            (group / f"cpu.cfs_{name}_us").read_text(encoding="utf-8", errors="replace") for name in ("quota", "period")
+        )
         if int(quota) < 0:
             raise ValueError("no quota")
     else:
-        quota, period = (group / "cpu.max").read_text().split()
+        quota, period = (group / "cpu.max").read_text(encoding="utf-8", errors="replace").split()
     return float(quota) / float(period)

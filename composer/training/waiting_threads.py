@@ -101,7 +101,7 @@ def seconds_kept_from_running() -> float | None:
     found = []
     for task in os.listdir(_TASKS):
         with suppress(OSError, IndexError):  # A thread has ended; or there is no such file.
-            found.append(int((_TASKS / task / "schedstat").read_text().split()[1]))
+            found.append(int((_TASKS / task / "schedstat").read_text(encoding="ascii").split()[1]))
     return sum(found) / 1e9 if found else None
 
 

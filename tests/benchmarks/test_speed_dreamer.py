@@ -33,6 +33,7 @@ def test_an_update_learns_from_sequences_and_its_products_are_all_recorded() -> 
 
 @pytest.mark.slow
 def test_torchrl_has_networks_of_the_same_sizes_and_learns() -> None:
+    """Alone compares TorchRL's networks with ours, where TorchRL is installed."""
     theirs = candidate("TorchRL")
     if theirs.absent() is not None:
         pytest.skip("TorchRL is not installed")

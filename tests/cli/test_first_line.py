@@ -41,8 +41,9 @@ def test_train_says_what_it_reads_and_what_it_starts_before_torch_is_imported(tm
     assert lines[1].startswith("quickstart: sac on cartpole-swingup") and lines[1].endswith("seed 3")
 
 
-@pytest.mark.slow  # It reads every blueprint that ships.
+@pytest.mark.slow
 def test_list_imports_no_heavy_library(tmp_path: Path) -> None:
+    """Alone reads every blueprint that ships and sees that no heavy library is imported for it."""
     assert until_heavy("list", folder=tmp_path) == (0, [])
 
 
