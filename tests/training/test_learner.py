@@ -156,7 +156,7 @@ def test_one_graph_serves_all_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     for step in range(3, 6):
         for one in (agent, twin):
             one.update(transitions(one, step))
-    assert len(counter.graphs) == 1
+    assert len(set(counter.graphs)) == 1
     agree(agent, twin)
 
 
@@ -174,7 +174,7 @@ def test_variants_that_differ_in_numbers_share_one_graph(monkeypatch: pytest.Mon
             twin.update(transitions(agent, step))
         # Nothing of the first agent has stayed in the graph that the second one uses.
         agree(agent, twin)
-    assert len(counter.graphs) == 1
+    assert len(set(counter.graphs)) == 1
 
 
 def test_neither_acting_nor_learning_waits_for_the_host() -> None:
