@@ -77,7 +77,7 @@ def test_every_agent_learns_in_turn_what_it_learns_stacked(
     stacked, *others = found
     for other in others:
         assert all(value.shape[-1 if name == "signals" else 0] == 2 for name, value in other.items())
-        assert apart(other, stacked) == []
+        assert [name for name in apart(other, stacked) if name not in CANCEL.get(case.name, ())] == []
 
 
 def test_each_seed_learns_what_it_learns_alone(turns: Any) -> None:
