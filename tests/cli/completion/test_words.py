@@ -131,7 +131,7 @@ def offers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
         ("resume runs/sac", ["runs/sac-1", "runs/sac-2"]),
         ("fork runs/sac-1 training.l", ["training.log=", "training.log=5"]),
         ("study run p", ["plan.toml"]),
-        ("study run studies/sim", ["studies/simba_everywhere", "studies/simba_ladder"]),
+        ("study run studies/sim", ["studies/simba_everywhere", "studies/simba_everywhere_ppo", "studies/simba_ladder"]),
         ("kinds r", ["residual"]),
         ("new s", ["sac"]),
         ("new sac w", ["walker-walk"]),
