@@ -1,4 +1,4 @@
-"""Cost of an update along each axis, one panel each, on logarithmic scales. Tests: tests/benchmarks/test_growth.py."""
+"""Cost of an update along each axis, one panel each, on logarithmic scales and one of cost. Tests: tests/benchmarks/test_growth.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     axes = list(dict.fromkeys(row["axis"] for row in rows))
     shown = look(0)
     with figure(path, 1.2 + 2.2 * len(axes), 2.8) as made:
-        for panel, axis in zip(made.subplots(1, len(axes), squeeze=False)[0], axes, strict=True):
+        for panel, axis in zip(made.subplots(1, len(axes), squeeze=False, sharey=True)[0], axes, strict=True):
             found = [row for row in rows if row["axis"] == axis]
             places, costs = [row["place"] for row in found], [row["ms"] for row in found]
             below = [row["ms"] - row["lowest"] for row in found]
@@ -24,4 +24,5 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             panel.set_yscale("log")
             panel.set_xlabel(axis)
             panel.set_xticks(places, [f"{place:,}" for place in places], rotation=45)
+            panel.set_xticks([], minor=True)
         made.supylabel("processor time, ms")
