@@ -1,4 +1,4 @@
-"""Cost of an update along each axis, one panel each, on one logarithmic scale. Tests: tests/benchmarks/test_growth.py."""
+"""Cost of an update along each axis, a panel each, on one logarithmic scale. Tests: tests/benchmarks/test_growth.py."""
 
 from __future__ import annotations
 
