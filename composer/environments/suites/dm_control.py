@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, Field
 from typing_extensions import override
@@ -19,6 +19,9 @@ from composer.environments.interface import EnvironmentInfo, SingleEnvironment
 from composer.environments.native import NativeSpaces
 from composer.environments.suites.task_tables import Task, known, task_table
 from composer.spec.without import Without
+
+if TYPE_CHECKING:
+    from composer.environments.vector.rows import Rows
 
 PLACE: Final = 3
 """Coordinates of the first body, such as the torso of a walker: its place beside pictures."""
@@ -131,6 +134,18 @@ class DmControl(SingleSimulator, kind="dm_control"):
             return NativeSpaces(native_parts(task), native_action(task))
         note = f"observation: the newest {self.stack} pictures, oldest first, channels first; the first one fills it"
         return NativeSpaces(super().native_spaces().parts, native_action(task), (note,))
+
+    @override
+    def rows(self, n: int) -> Rows:
+        """MuJoCo steps two or more rows together where that gives dm_control's numbers to the bit."""
+        from composer.environments.suites.dm_control_rewards import ROW_TASKS
+
+        drawn = self.observe == "pixels" or self.reward is not None
+        if n == 1 or self.workers or drawn or self.task not in ROW_TASKS:
+            return super().rows(n)
+        from composer.environments.suites.dm_control_rows import DmControlRows
+
+        return DmControlRows(self.info, self._limited, n, threads=1)
 
     def single(self) -> SingleEnvironment:
         """dm_control's task and physics.

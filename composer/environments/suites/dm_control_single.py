@@ -42,9 +42,9 @@ class DmControlSingle:
         self._random = np.random.RandomState(0)
         environment = suite.load(domain, name, task_kwargs={"random": self._random})
         self._environment, self._physics, self._task = environment, environment.physics, environment.task
-        self._model, self._data = self._physics.model.ptr, self._physics.data.ptr
+        self.model, self.data = self._physics.model.ptr, self._physics.data.ptr
         self._warnings = self._physics.data.warning.number
-        self._substeps = round(environment.control_timestep() / self._physics.timestep())
+        self.substeps = round(environment.control_timestep() / self._physics.timestep())
         self._runge_kutta = self._physics.model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4
         self._mj_step, self._mj_step1, self._mj_step2 = mujoco.mj_step, mujoco.mj_step1, mujoco.mj_step2
         self._limit, self._taken = task.episode_env_steps, 0
@@ -87,7 +87,7 @@ class DmControlSingle:
 
     def place(self) -> NDArray[np.float64]:
         """Where the first body is, ``[3]``."""
-        found: NDArray[np.float64] = self._data.xpos[1]
+        found: NDArray[np.float64] = self.data.xpos[1]
         return found
 
     def render(self) -> NDArray[np.uint8]:
@@ -128,17 +128,16 @@ class DmControlSingle:
         Velocities and positions are updated after the last substep; with Euler integration the first half-step of the
         state is done already. A warning (a diverged simulation) is an error, as in dm_control.
         """
-        model, data = self._model, self._data
+        model, data = self.model, self.data
         if self._runge_kutta:
-            self._mj_step(model, data, self._substeps)
+            self._mj_step(model, data, self.substeps)
         else:
             self._mj_step2(model, data)
-            if self._substeps > 1:
-                self._mj_step(model, data, self._substeps - 1)
+            if self.substeps > 1:
+                self._mj_step(model, data, self.substeps - 1)
         self._mj_step1(model, data)
         if self._warnings.tobytes() != self._healthy:
-            names = [name for name, count in zip(_warning_names(), self._warnings, strict=False) if count]
-            raise FloatingPointError(f"MuJoCo warns of {', '.join(names)}: the simulation has diverged")
+            raise diverged(self._warnings)
 
     def _set_scale(self, spec: Any) -> None:
         """Scale actions to the bounds of ``spec``; bounds of [-1, 1] need no scaling."""
@@ -240,10 +239,12 @@ def _built(task: Task) -> Any:
     return load_suite().load(domain, name, task_kwargs={"random": 0})
 
 
-def _warning_names() -> list[str]:
+def diverged(warnings: NDArray[np.int32]) -> FloatingPointError:
+    """The error of a simulation with these numbers of MuJoCo's warnings, one for each kind."""
     import mujoco
 
-    return list(mujoco.mjtWarning.__members__)
+    names = [name for name, count in zip(mujoco.mjtWarning.__members__, warnings, strict=False) if count]
+    return FloatingPointError(f"MuJoCo warns of {', '.join(names)}: the simulation has diverged")
 
 
 def _backend() -> str:

@@ -125,7 +125,7 @@ class LocalRows(Rows):
         """``make`` builds one environment; ``repeat`` is the action repeat."""
         self.arrays = arrays
         self._repeat = repeat
-        self._blame = _BlameCurrentRow(arrays, first)
+        self._blame = BlameCurrentRow(arrays, first)
         self._first = first
         self._singles: dict[int, SingleEnvironment] = {}
         self._shape, self._kind = arrays.observation.shape[1:], arrays.observation.dtype.kind
@@ -229,7 +229,7 @@ class LocalRows(Rows):
             self.arrays.picture[row] = fitted(single.render(), *self.arrays.picture.shape[1:3])
 
 
-class _BlameCurrentRow:
+class BlameCurrentRow:
     """Turns whatever a simulator raises, but for the user's Ctrl-C, into the failure of the row being worked on."""
 
     def __init__(self, arrays: RowArrays, first: int) -> None:
