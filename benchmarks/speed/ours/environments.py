@@ -79,7 +79,7 @@ def vector(workload: Control, candidate: Candidate) -> StepSubject:
 
 
 def vector_of_copies(workload: Control, candidate: Candidate) -> StepSubject:
-    """Several environments, one after the other."""
+    """Several environments in this process: together where MuJoCo can, otherwise one after the other."""
     return _copies(workload, workers=0)
 
 

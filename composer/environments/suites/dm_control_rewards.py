@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,11 +58,13 @@ class Cartpole(RowTask):
         self._pole = self._matrix("pole_1", _ZZ, _XZ)
         self._reward = _cartpole_sparse if sparse else _cartpole
 
+    @override
     def observe(self, out: NDArray[np.float32]) -> None:
         out[:, 0] = self._qpos[:, 0]
         out[:, 1:3] = self._xmat[:, self._pole]
         out[:, 3:] = self._qvel
 
+    @override
     def rewards(self) -> list[float]:
         columns = self._qpos[:, 0], self._xmat[:, self._pole[0]], self._qvel[:, 1], self._ctrl[:, 0]
         return [self._reward(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
@@ -74,10 +77,12 @@ class Pendulum(RowTask):
         super().__init__(batch)
         self._pole = self._matrix("pole", _ZZ, _XZ)
 
+    @override
     def observe(self, out: NDArray[np.float32]) -> None:
         out[:, :2] = self._xmat[:, self._pole]
         out[:, 2:] = self._qvel
 
+    @override
     def rewards(self) -> list[float]:
         return [float(_PENDULUM_UPRIGHT <= upright <= 1) for upright in self._xmat[:, self._pole[0]].tolist()]
 
@@ -106,12 +111,14 @@ class Walker(Runner):
         self._planar = [9 * body + entry for body in range(1, self._model.nbody) for entry in (_XX, _XZ)]
         self._target = speed
 
+    @override
     def observe(self, out: NDArray[np.float32]) -> None:
         end = 1 + len(self._planar)
         out[:, 0] = self._height
         out[:, 1:end] = self._xmat[:, self._planar]
         out[:, end:] = self._qvel
 
+    @override
     def rewards(self) -> list[float]:
         torso = zip(self._height.tolist(), self._xmat[:, self._upright].tolist(), strict=True)
         standing = [_walker_stands(height, upright) for height, upright in torso]
@@ -124,11 +131,13 @@ class Walker(Runner):
 class Cheetah(Runner):
     """Reward in proportion to the speed, 1 from 10 m/s on."""
 
+    @override
     def observe(self, out: NDArray[np.float32]) -> None:
         end = self._qpos.shape[1] - 1
         out[:, :end] = self._qpos[:, 1:]
         out[:, end:] = self._qvel
 
+    @override
     def rewards(self) -> list[float]:
         return [_moves(speed, 10, 10, 1) for speed in self._speeds()]
 
