@@ -80,9 +80,14 @@ def flatten(blueprint: Blueprint) -> dict[str, Scalar]:
 def diff(left: Blueprint, right: Blueprint) -> list[Difference]:
     """The keys on which two blueprints differ: those of the left in order, then those of the right alone.
 
-    Last, under the key ``interventions``, the order of those that both have, where it differs.
+    Then empty tables that only one of them has, and last, under the key ``interventions``, the order of those that both
+    have, where it differs.
     """
-    found = differences(resolved(left), resolved(right))
+    of_left, of_right = resolved(left), resolved(right)
+    found = differences(of_left, of_right)
+    ours_empty, theirs_empty = dict(_tables(of_left, ())), dict(_tables(of_right, ()))
+    found += [Difference(key, "{}", None) for key, empty in ours_empty.items() if empty and key not in theirs_empty]
+    found += [Difference(key, None, "{}") for key, empty in theirs_empty.items() if empty and key not in ours_empty]
     ours = [name for name in left.interventions if name in right.interventions]
     theirs = [name for name in right.interventions if name in left.interventions]
     if ours != theirs:
@@ -102,9 +107,6 @@ def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Diffe
 
 def _leaves(value: object, path: Path) -> Iterator[tuple[str, Scalar]]:
     if isinstance(value, Mapping):
-        # A table without keys of its own says something by being there; a whole section that is empty does not.
-        if not value and len(path) > 1:
-            yield show_path(path), "{}"
         for key, item in value.items():
             yield from _leaves(item, (*path, key))
     elif isinstance(value, list):
@@ -114,3 +116,12 @@ def _leaves(value: object, path: Path) -> Iterator[tuple[str, Scalar]]:
             yield from _leaves(item, (*path, index))
     elif isinstance(value, Scalar):
         yield show_path(path), value
+
+
+def _tables(value: object, path: Path) -> Iterator[tuple[str, bool]]:
+    """Every table by its path, and whether it is empty: such a table says something by being there."""
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    if isinstance(value, Mapping) and path:
+        yield show_path(path), not value
+    for key, item in inner:
+        yield from _tables(item, (*path, key))

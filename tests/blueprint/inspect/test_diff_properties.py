@@ -10,7 +10,7 @@ from typing import Any
 
 import tomli_w
 
-from composer.blueprint import BlueprintError, Loaded, diff, load
+from composer.blueprint import BlueprintError, Loaded, diff, load, serialize
 from composer.blueprint.inspect.as_written import ABSENT, Change, changes, side
 from composer.blueprint.inspect.diff import diff_text
 from composer.blueprint.serialize import digest, flatten
@@ -60,7 +60,8 @@ def facts(found: list[Change], mirrored: bool = False) -> set[tuple[str, str, st
 
 def applied(left: Loaded, right: Loaded) -> dict[str, Any]:
     """The left one's resolved keys with those of the right one where ``--full`` says that they differ."""
-    leaves: dict[str, Any] = dict(flatten(left.blueprint))
+    empty = {key: "{}" for key, is_empty in serialize._tables(serialize.resolved(left.blueprint), ()) if is_empty}
+    leaves: dict[str, Any] = {**empty, **flatten(left.blueprint)}
     for one in diff(left.blueprint, right.blueprint):
         leaves.pop(one.key, None)
         if one.right is not None and one.key != "interventions":
