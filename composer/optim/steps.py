@@ -244,8 +244,8 @@ def clip_by_global_norm(gradients: Sequence[Tensor], max_norm: Tensor) -> list[T
 
     As ``torch.nn.utils.clip_grad_norm_``. Source: Pascanu et al., arXiv:1211.5063.
     """
-    squares = torch.stack([gradient.square().flatten(1).sum(1) for gradient in gradients])
-    factor = (max_norm / (squares.sum(0).sqrt() + 1e-6)).clamp(max=1.0)
+    norms = torch.stack([torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients])
+    factor = (max_norm / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1.0)
     return [gradient * _each(factor, gradient) for gradient in gradients]
 
 

@@ -252,7 +252,7 @@ def test_workloads_and_seeds_are_chosen_by_name() -> None:
     with pytest.raises(Refused, match="no workload named 'simbaa'; did you mean 'simba'"):
         command.chosen(["simbaa"])
     (simba,) = command.chosen(["simba"])
-    assert [candidate.seeds for candidate in simba.candidates((1, 2, 8)) if candidate.role == "ours"] == [1, 1, 2, 2]
+    assert [candidate.seeds for candidate in simba.candidates((1, 2, 16)) if candidate.role == "ours"] == [1, 1, 2, 2]
     assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
     for workload in WORKLOADS:
         names = [candidate.name for candidate in workload.candidates((1, 2))]

@@ -90,7 +90,7 @@ WORKLOADS: Final[tuple[Workload, ...]] = (
     MLP,
     Learning(
         "simba", "SAC, SimBa: actor 128/1, one critic 512/2, RSNorm, batch 256", "dmc/sac_simba",
-        peers=_SIMBA, most_seeds=4,
+        peers=_SIMBA, most_seeds=8,
     ),
     Learning(
         "crossq", "SAC, CrossQ: MLPs 2x256 with batch renorm, two critics without a target, batch 256",

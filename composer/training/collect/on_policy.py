@@ -8,7 +8,7 @@ Tests: tests/training/test_on_policy.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from composer.replay.ring import Ring
     from composer.training.learner import Learner
 
+AT_ONCE = 2**20
+"""Up to as many numbers of observations are gathered for a whole epoch, more for each minibatch."""
 SMALLEST = 1e-8
 """Added to the standard deviation of advantages, as in the code of OpenAI Baselines."""
 
@@ -59,6 +61,8 @@ class Rollout(TransitionMemory):
         self._intrinsic = novelty and IntrinsicAdvantages(novelty, shape[0], copies, plan.trace_decay, device)
         self._evaluated: dict[str, Tensor] = {}
         self._order = torch.zeros(0)
+        self._at_once, self._gathered = 1, list[Minibatch]()
+        """How many minibatches are gathered in one go, and the last ones that were."""
 
     @override
     @timed("policy: choosing actions")
@@ -86,13 +90,26 @@ class Rollout(TransitionMemory):
             generators = self._learner.replay_generators
             drawn = [torch.randperm(self._length, generator=g, device=g.device) for g in generators]
             self._order = torch.stack(drawn).to(self._learner.device)
-        batch = self._length // self._minibatches
-        indices = self._order[:, number * batch : (number + 1) * batch]
-        extra = {name: value.gather(1, indices) for name, value in self._evaluated.items()}
-        if self._normalizes:
-            extra["advantage"] = standardised(extra["advantage"])
+        if number % self._at_once == 0:
+            batch = self._length // self._minibatches
+            self._gathered = self._gather(self._order[:, number * batch : (number + self._at_once) * batch])
         self._drawn = (self._drawn + 1) % self._updates
-        return Minibatch(self._transitions(self._slots(indices)), extra)
+        return self._gathered[number % self._at_once]
+
+    def _gather(self, positions: Tensor) -> list[Minibatch]:
+        """Minibatches of the transitions at the positions ``[S, N * B]`` in the rollout, in order."""
+
+        def dealt(each: Tensor) -> Sequence[Tensor]:
+            found: Sequence[Tensor] = each.unflatten(1, (self._at_once, -1)).unbind(1)
+            return found
+
+        evaluated = {name: value.gather(1, positions) for name, value in self._evaluated.items()}
+        if self._normalizes:
+            evaluated["advantage"] = standardised(evaluated["advantage"].unflatten(1, (self._at_once, -1))).flatten(1)
+        extras = zip(*map(dealt, evaluated.values()), strict=True)
+        parts = zip(*map(dealt, self._transitions(self._slots(positions))), strict=True)
+        named = (dict(zip(evaluated, each, strict=True)) for each in extras)
+        return [Minibatch(Transitions(*part), extra) for part, extra in zip(parts, named, strict=True)]
 
     @torch.no_grad()
     def _evaluate(self) -> dict[str, Tensor]:
@@ -109,6 +126,8 @@ class Rollout(TransitionMemory):
             rows.append(torch.stack([value, following, seen.reward, seen.bootstrap, ends, *recorded]))
             if intrinsic:
                 new.append(intrinsic.read(seen))
+        is_small = self._length * seen.observation[0, 0].numel() <= AT_ONCE
+        self._at_once = self._minibatches if is_small else 1
         value, following, reward, bootstrap, ended, *kept = torch.cat(rows, -1)
 
         def by_time(each: Tensor) -> Tensor:
@@ -152,6 +171,6 @@ class Rollout(TransitionMemory):
 
 
 def standardised(values: Tensor) -> Tensor:
-    """``(x - mean) / (std + 1e-8)`` of ``[S, B]`` along B, with the population's standard deviation."""
-    centred = values - values.mean(1, keepdim=True)
-    return centred / (centred.square().mean(1, keepdim=True).sqrt() + SMALLEST)
+    """``(x - mean) / (std + 1e-8)`` of ``[S, ..., B]`` along B, with the population's standard deviation."""
+    centred = values - values.mean(-1, keepdim=True)
+    return centred / (centred.square().mean(-1, keepdim=True).sqrt() + SMALLEST)
