@@ -119,6 +119,10 @@ class Compute(Spec):
     """Whether the update is compiled. ``auto`` compiles where the run is long enough; ``measured`` compiles,
     times both and keeps the faster; ``background`` trains eagerly while another process compiles, then switches.
     Compiled and eager numbers differ by rounding, so that the last two may not be reproduced exactly."""
+    reproducible: bool = True
+    """Whether ``compile = "auto"`` chooses what gives equal numbers each time. ``false`` declares that numbers may
+    change within rounding in the middle of a run: on a CPU ``auto`` then does what ``background`` does wherever the
+    updates repay a compile, and training does not wait for it."""
     updates_per_call: Annotated[int, Field(ge=1, le=64)] = 1
     """Updates in one call of the program, where several are due at once and do not depend on new data: with an
     ``update_to_data`` above 1, or on rollouts. Numbers are equal up to rounding; compiling takes that much longer.

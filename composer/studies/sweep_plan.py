@@ -31,7 +31,7 @@ def plan(
     trained_as = {name: joined([known[each] for each in group]) for group in groups for name in group}
     for each in planned:
         declared = trained_as.get(each.name, each.blueprint)
-        update = update_of(declared)
+        update = update_of(declared, is_shared=len(declared.seeds) > len(each.blueprint.seeds))
         rows.append(
             {
                 "variant": each.name,
@@ -41,6 +41,7 @@ def plan(
                 "finished": each.name in done,
                 "program": update.program,
                 "compiles": update.compiles,
+                "in_background": update.in_background,
                 "cached": update.is_cached,
             }
         )
@@ -77,4 +78,5 @@ def text(table: dict[str, Any]) -> str:
 def _how(row: dict[str, Any]) -> str:
     if not row["compiles"]:
         return "eager"
-    return "compiled, in the cache" if row["cached"] else "compiled"
+    how = "eager, then compiled in the background" if row["in_background"] else "compiled"
+    return f"{how}, in the cache" if row["cached"] else how

@@ -299,6 +299,13 @@ CASES: dict[str, tuple[Path, tuple[str, ...], str, str, tuple[str, ...]]] = {
         "is kept at unit norm",
         (SPHERE, 'interventions.a={ use="shrink_and_perturb_gaussian", where=["actor.*"] }'),
     ),
+    "nothing to choose": (
+        QUICKSTART,
+        ("compute.reproducible=false", "compute.compile=always"),
+        "compute.reproducible",
+        "here compile is 'always'",
+        ("compute.reproducible=false",),
+    ),
 }
 
 

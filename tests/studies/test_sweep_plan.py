@@ -70,6 +70,15 @@ def test_an_eager_study_compiles_nothing(study: Path, tmp_path: Path) -> None:
     assert (table["to_train"], table["programs"], table["compilations"]) == (2, 0, 0)
 
 
+def test_what_another_process_compiles_is_said_and_counted(study: Path, tmp_path: Path) -> None:
+    changes = ("compute.compile=auto", "compute.reproducible=false", "training.env_steps=200_000")
+    words = (study, *changes, "--runs", tmp_path)
+    assert answer(*words)["compilations"] == 2
+    shown = CliRunner().invoke(app, ["plan", *map(str, words)]).stdout
+    assert shown.count("  eager, then compiled in the background") == 4
+    assert all(not row["in_background"] for row in answer(*words, "--together", 3)["variants"][:3])  # type: ignore[index]
+
+
 def test_shipped_studies_can_be_planned() -> None:
     table = answer(shipped()["plasticity/shuffled_labels"])
     assert len(table["variants"]) > 20 and table["compilations"] < table["to_train"]  # type: ignore[arg-type]

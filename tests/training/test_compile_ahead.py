@@ -11,12 +11,16 @@ import torch
 from tiny_runs import DRIFT, begin, interactions, learner, rows, tiny
 
 from composer.blueprint.forecast.program_key import program_key
+from composer.training import assemble
 from composer.training.assemble import make_session
 from composer.training.assemble.compile_process import compile_update
+from composer.training.assemble.side_by_side import NewRun
 from composer.training.compile import cache as caching
+from composer.training.compile import capture
 from composer.training.compile_ahead import BackgroundCompiler, example
 from composer.training.learner import Learner
 from composer.training.runs.directory import read_blueprint
+from composer.training.start_lines import compilation_text
 
 QUICK = "compute.compile=background"
 SMALL = (
@@ -58,6 +62,34 @@ def test_a_run_goes_over_when_the_other_process_is_done(tmp_path: Path, monkeypa
     (event,) = drive(tmp_path, Told(None, None, ""), captured, monkeypatch)
     assert captured == [True]
     assert event["name"] == "compiled" and event["env_step"] == 60 and event["update"] == 10 and "failed" not in event
+
+
+def test_auto_compiles_beside_a_run_whose_numbers_may_change_and_so_does_its_continuation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Declared, such a run has another hash than one that stays eager; a program of several runs is not switched."""
+    begun: list[Path] = []
+    monkeypatch.setattr(make_session, "BackgroundCompiler", lambda run, device: begun.append(run) or Told())
+    monkeypatch.setattr(capture, "COLD_COMPILE_UPDATES", 4)
+    monkeypatch.setattr(capture, "missing_for_compiling", lambda: None)
+    monkeypatch.setattr(capture, "compiler_problem", lambda: "no space left")
+    declared = (DRIFT, "compute.compile=auto", "compute.reproducible=false", "tracking.kind=none")
+    run, parts = begin(tmp_path, *declared)
+    eager, others = begin(tmp_path, DRIFT, "compute.compile=never", "tracking.kind=none")
+    hashes, reason = (run.facts["hash"], eager.facts["hash"]), compilation_text(run)
+    for each in (parts, others, run, eager):
+        each.close()
+    assert begun == [run.path] and hashes[0] != hashes[1]
+    assert reason.startswith("eager: until another process has compiled it: ") and "reproducible is false" in reason
+    resumed, parts, _ = assemble.resume(run.path)
+    parts.close()
+    resumed.close()
+    assert begun == [run.path] * 2
+    pair = [NewRun(name, tiny(*declared)) for name in ("one", "two")]
+    for each in assemble.start_together(pair, tmp_path / "together").runs:
+        assert "could not be compiled" in each.run.facts["compile_reason"] and begun == [run.path] * 2
+        each.session.close()
+        each.run.close()
 
 
 def test_a_run_stays_eager_where_compiling_failed_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

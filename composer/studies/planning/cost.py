@@ -37,15 +37,20 @@ class Update:
     """The key of its compiled program."""
     device: str
     compiles: bool
+    in_background: bool
     is_cached: bool
 
 
-def update_of(blueprint: Blueprint) -> Update:
-    """Whether it is compiled, and whether that has been done before. Raises Unavailable for a GPU that is not there."""
+def update_of(blueprint: Blueprint, is_shared: bool = False) -> Update:
+    """Whether it is compiled, and whether that has been done before, of one run or of several that share a program.
+
+    Raises Unavailable for a GPU that is not there.
+    """
     device, mode = device_for(blueprint.compute.device), blueprint.compute.compile
     key, updates = program_key(blueprint, device), clock_of(blueprint).updates_by(blueprint.training.env_steps)
-    compiles = mode in ("measured", "background") or choose(mode, device, updates).compiled
-    return Update(key, device, compiles, is_warm(key))
+    choice = choose(mode, device, updates, blueprint.compute.reproducible or is_shared)
+    compiles = mode == "measured" or choice.compiled or choice.in_background
+    return Update(key, device, compiles, choice.in_background, is_warm(key))
 
 
 @dataclass(frozen=True)

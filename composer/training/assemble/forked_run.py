@@ -21,6 +21,7 @@ from composer.training.assemble.new_run import create
 from composer.training.assemble.origin import Origin, read_origin
 from composer.training.assemble.process import choose_compilation, set_up_process
 from composer.training.assemble.restoring import restoring
+from composer.training.assemble.resumed_run import recorded_choice
 from composer.training.collect.replay_placement import ReplayPlacement, recorded_placement
 from composer.training.compile.capture import Choice
 from composer.training.fork import NotForkable
@@ -104,11 +105,11 @@ def _device(origin: Origin, blueprint: Blueprint) -> str:
 
 
 def _choice(origin: Origin, blueprint: Blueprint, device: str) -> Choice:
-    """As the run computes, unless ``compute.compile`` changes."""
-    if blueprint.compute.compile != origin.blueprint.compute.compile:
+    """As the run computes, unless ``compute.compile`` or ``compute.reproducible`` changes."""
+    then, now = origin.blueprint.compute, blueprint.compute
+    if (then.compile, then.reproducible) != (now.compile, now.reproducible):
         return choose_compilation(blueprint, device)
-    falls_back = blueprint.compute.compile != "always"
-    return Choice(bool(origin.facts["compiled"]), str(origin.facts["compile_reason"]), falls_back=falls_back)
+    return recorded_choice(origin.facts, falls_back=now.compile != "always")
 
 
 def _placement(origin: Origin, blueprint: Blueprint, device: str) -> ReplayPlacement | None:

@@ -17,7 +17,6 @@ from composer.training.assemble.start_upload import start_upload
 from composer.training.collect.build import CollectorParts, runtime_of
 from composer.training.collect.replay_placement import recorded_placement
 from composer.training.compile import capture as compiling
-from composer.training.compile.compiler import missing_for_compiling
 from composer.training.compile_ahead import BackgroundCompiler
 from composer.training.diagnose.recorder import Recorder
 from composer.training.evaluation import Evaluator
@@ -70,7 +69,7 @@ def make_session(
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep, run.facts),
         diagnostics=Recorder(blueprint.diagnostics, blueprint.agent, device),
     )
-    _watch_compiling(session, choice, blueprint.compute.compile, run, device)
+    _watch_compiling(session, choice, run, device)
 
     session.time_left = _time_left(blueprint, clock)
     written = session.record_firing, session.collector.replay, session.record_effects
@@ -91,12 +90,12 @@ def _time_left(blueprint: Blueprint, clock: Clock) -> TimeLeft:
     return TimeLeft(clock, blueprint.training.env_steps, every, length * max(wide, 1.0) ** 0.5)
 
 
-def _watch_compiling(session: Session, choice: compiling.Choice, mode: str, run: Run, device: str) -> None:
-    """Note a compiler that fails, now or later; compile in another process where ``mode`` is "background"."""
+def _watch_compiling(session: Session, choice: compiling.Choice, run: Run, device: str) -> None:
+    """Note a compiler that fails, now or later; compile in another process where that is the choice."""
     if choice.failed is not None:
         session.note_compile_failure(choice.failed)
     session.learner.compile_failed = session.note_compile_failure
-    if mode == "background" and missing_for_compiling() is None:
+    if choice.in_background:
         session.compiler = BackgroundCompiler(run.path, device)
 
 

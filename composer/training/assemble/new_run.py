@@ -110,11 +110,13 @@ def decisive(facts: Mapping[str, Any]) -> dict[str, Any]:
     """All that enters the provenance hash of a run beside its settings, from its ``run.json``. Raises RunUnusable."""
     origin = {"fork": facts["fork"]} if "fork" in facts else {}
     placement = recorded_placement(facts).provenance(facts["device"])
-    return {**facts["fingerprint"], **origin, **placement, **program_provenance(facts)}
+    switches = {key: facts[key] for key in ("compiled_in_background",) if key in facts}
+    return {**facts["fingerprint"], **origin, **placement, **program_provenance(facts), **switches}
 
 
 def _computed(device: str, choice: Choice, placement: ReplayPlacement) -> dict[str, Any]:
     updates = {"compiled": choice.compiled, "compile_reason": choice.reason}
+    updates |= {"compiled_in_background": True} if choice.in_background else {}
     return {"device": device, **updates, "waiting_threads": how_threads_wait(), **placement.facts()}
 
 

@@ -53,13 +53,14 @@ def set_threads(declared: Literal["auto"] | int) -> None:
         torch.set_num_threads(declared)
 
 
-def choose_compilation(blueprint: Blueprint, device: str) -> compiling.Choice:
-    """Whether a whole run of ``blueprint`` compiles its updates."""
+def choose_compilation(blueprint: Blueprint, device: str, is_shared: bool = False) -> compiling.Choice:
+    """Whether a whole run of ``blueprint`` compiles its updates: not in the background where the program is shared."""
     if blueprint.compute.compile == "measured":
         stage("compiling the update, and measuring whether that pays")
         return calibrate(lambda choice: Learner(blueprint.agent, device, choice), blueprint.environment.info, device)
     updates = clock_of(blueprint).updates_by(blueprint.training.env_steps)
-    return compiling.choose(blueprint.compute.compile, device, updates)
+    reproducible = blueprint.compute.reproducible or is_shared
+    return compiling.choose(blueprint.compute.compile, device, updates, reproducible)
 
 
 def device_for(name: str) -> str:

@@ -52,7 +52,8 @@ def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Session, list[s
 
 def recorded_choice(facts: Mapping[str, Any], falls_back: bool = False) -> Choice:
     """Whether a run that has begun compiles its updates: as it did then."""
-    return Choice(bool(facts["compiled"]), str(facts["compile_reason"]), falls_back=falls_back)
+    compiled, in_background = bool(facts["compiled"]), bool(facts.get("compiled_in_background"))
+    return Choice(compiled, str(facts["compile_reason"]), falls_back=falls_back, in_background=in_background)
 
 
 def load_agent(path: Path, at: Chosen = None, device: str | None = None) -> tuple[Blueprint, Learner, Snapshot]:

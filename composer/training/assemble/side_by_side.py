@@ -54,7 +54,7 @@ def start_together(members: Sequence[NewRun], directory: Path) -> Together:
         admitted(each.blueprint.tracking, directory)
     whole = joined([each.blueprint for each in members])
     device = set_up_process(whole)
-    choice = choose_compilation(whole, device)
+    choice = choose_compilation(whole, device, is_shared=True)
     placement = choose_placement(whole.replay.storage, allocated(whole), device, directory)
     named = [None if each.is_absent else runs.new_id(each.blueprint.name, each.variant) for each in members]
     program = SharedProgram(tuple(named), tuple(len(each.blueprint.seeds) for each in members))

@@ -21,6 +21,7 @@ from composer.training.compile.first_call import FirstCall
 # Measured on two CPU cores (docs/benchmarks/speed.md): a cold compile costs 26 to 48 s. It saves 4 ms of an MLP's
 # update, 15 ms and more of SimBa's at its published width: repaid after 7,000 and 3,000. Doubled, to be safe.
 COLD_COMPILE_UPDATES = 12_000
+IN_BACKGROUND = "until another process has compiled it"
 
 
 class Unavailable(ComposerError, RuntimeError):
@@ -41,13 +42,16 @@ class Choice:
     """Whether the update goes on eagerly where compiling it fails."""
     failed: str | None = None
     """How a compiler that is there fails, where that is why the update is eager."""
+    in_background: bool = False
+    """Whether another process compiles the update, which is eager until then."""
 
 
-def choose(mode: str, device: str, updates: int) -> Choice:
+def choose(mode: str, device: str, updates: int, reproducible: bool = True) -> Choice:
     """Decide from the blueprint alone (never from a measurement), so that equal blueprints give equal numbers.
 
     ``mode`` is "auto", "always", "never" or "background"; ``updates`` counts the whole run's. Raises Unavailable for
-    "always" where something is missing. "background" begins eagerly.
+    "always" where something is missing. "background" begins eagerly, as "auto" does on a CPU where a compile is repaid
+    and the run need not be ``reproducible``.
     """
     if mode == "never":
         return Choice(False, "compute.compile is 'never'")
@@ -55,9 +59,12 @@ def choose(mode: str, device: str, updates: int) -> Choice:
     if lacking and mode != "always":
         return Choice(False, lacking)
     if mode == "background":
-        return Choice(False, "until another process has compiled it")
+        return Choice(False, IN_BACKGROUND, in_background=True)
     if mode == "auto" and device == "cpu" and updates < COLD_COMPILE_UPDATES:
         return Choice(False, f"{updates:,} updates do not repay a cold compile of about half a minute on a CPU")
+    if mode == "auto" and device == "cpu" and not reproducible:
+        reason = f"{IN_BACKGROUND}: {updates:,} updates repay it, and compute.reproducible is false"
+        return Choice(False, reason, in_background=True)
     problem = lacking or (compiler_problem() if device == "cpu" else None)
     if problem and mode == "always":
         raise Unavailable(f"compute.compile is 'always', but {problem}")

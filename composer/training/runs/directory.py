@@ -56,7 +56,7 @@ _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("fingerprint", "fork", "study", BLUEPRINT), dict),
     **dict.fromkeys(("variant", "git_commit"), str | None),
     **dict.fromkeys(("seeds", "beside"), list),
-    "compiled": bool,
+    **dict.fromkeys(("compiled", "compiled_in_background"), bool),
 }
 """Types of the facts that commands read."""
 

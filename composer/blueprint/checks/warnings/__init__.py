@@ -8,7 +8,7 @@ Tests: tests/blueprint/test_warnings.py.
 from __future__ import annotations
 
 from composer.blueprint.checks.meaning import Finding
-from composer.blueprint.checks.warnings import averages, data, interventions, length
+from composer.blueprint.checks.warnings import averages, computing, data, interventions, length
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import read_path
 from composer.blueprint.syntax.positions import Path
@@ -24,6 +24,7 @@ RULES = (
     data.longer_than_an_episode,
     data.patient_stopping,
     data.phases_after_the_end,
+    computing.reproducible_without_choice,
     averages.still_averages,
     averages.averages_of_untrained,
     averages.equal_averages,
