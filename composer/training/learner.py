@@ -29,6 +29,7 @@ from composer.training.agent_networks import StatePart
 from composer.training.batch import batch_of, packed, rewards_of, unpacked
 from composer.training.compile.capture import Choice, capture, eager_after
 from composer.training.compile.first_call import CompileFailed
+from composer.training.compile.kept import KeptPrograms
 from composer.training.gradient_step import GradientStep
 from composer.training.horizon import Horizon
 from composer.training.moving_averages import MovingAverages
@@ -48,13 +49,12 @@ class Learner:
         self.hyperparameters = Hyperparameters(len(agent.seeds), device)
         self._make_networks(agent)
         self._make_update(agent)
-        self.state = self._state()
-        """Every part of the state, in order."""
+        self.state = self._state()  # Every part of the state, in order.
+        self.kept: KeptPrograms | None = None  # Where compiled updates are kept, until a network is replaced.
         self.recapture(choice)
         self.compile_failed: Callable[[str], None] = lambda problem: None
         """Called with the reason where the update goes on eagerly, because compiling it fails."""
-        self.active: Tensor | None = None
-        """The seeds that learn, a mask ``[S]`` on the host, while others rest; None: all."""
+        self.active: Tensor | None = None  # The seeds that learn, a mask ``[S]`` on the host; None: all.
 
     def _make_networks(self, agent: AgentDeclaration) -> None:
         device = self.device
@@ -256,7 +256,7 @@ class Learner:
 
         ``frozen`` names parameters that do not move for some seeds, each with a mask ``[S]``. Costs one recompilation.
         """
-        network = self.networks[role]
+        network, self.kept = self.networks[role], None
         network.template, network.parameters, network.buffers = template, dict(parameters), dict(buffers)
         self.outlines[role] = outline
         # Not a mapping proxy, which no program can be compiled over.
@@ -269,7 +269,7 @@ class Learner:
         functions = [self.compute_update, self.compute_updates][: len(self.noise)]
         functions += [self.compute_burst_update] if self.program.burst_extras else []
         self.captured: Sequence[Callable[..., object]] = [
-            capture(function, self.choice, self.device, lambda: list(self.tensors().values())) for function in functions
+            capture(each, choice, self.device, lambda: [*self.tensors().values()], self.kept) for each in functions
         ]
         if takes_turns(self._agent, self.device):
             self.captured = SeedsInTurn(self, self._agent, Learner).calls(len(functions))

@@ -14,6 +14,7 @@ import torch
 from benchmarks.speed.counting import count_flops, size
 from benchmarks.speed.workloads.contents import pictures, stacks, transitions
 from composer.replay.frames import FrameRing
+from composer.training.assemble.kept_programs import keep_programs
 from composer.training.collect.build import make_ring
 from composer.training.collect.off_policy import ReplayMemory
 from composer.training.collect.on_policy import Rollout
@@ -41,6 +42,8 @@ class LearnerSubject:
         watch_contention()
         # Bounds do not matter where the mode says "always" or "never".
         self.learner = Learner(blueprint.agent, DEVICE, choose(blueprint.compute.compile, DEVICE, 0))
+        if self.learner.choice.compiled:
+            keep_programs(self.learner, blueprint, print)
         self._memory, self._updates = _memory(blueprint, info, rows, self.learner)
         self._agents = len(blueprint.seeds)
         self.units = self._agents * self._updates

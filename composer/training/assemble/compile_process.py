@@ -11,6 +11,7 @@ from pathlib import Path
 
 from composer.blueprint.load import ensure_checked
 from composer.spec.errors import ComposerError
+from composer.training.assemble.kept_programs import keep_programs
 from composer.training.assemble.process import set_up_process
 from composer.training.compile.capture import Choice
 from composer.training.compile.compiler import compiler_problem
@@ -30,6 +31,7 @@ def compile_update(run: Path, device: str) -> None:
     if device == "cpu" and (problem := compiler_problem()) is not None:
         raise CompileFailed(problem)
     learner = Learner(blueprint.agent, device, Choice(True, "compiling ahead"))
+    keep_programs(learner, blueprint, print)
     learner.update(*example(learner, blueprint.environment.info))
 
 

@@ -13,6 +13,7 @@ from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.memory import transitions_allocated
 from composer.replay.storage import Storage
 from composer.spec.stages import stage
+from composer.training.assemble.kept_programs import keep_programs
 from composer.training.assemble.start_upload import start_upload
 from composer.training.collect.build import CollectorParts, runtime_of
 from composer.training.collect.replay_placement import recorded_placement
@@ -69,7 +70,7 @@ def make_session(
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep, run.facts),
         diagnostics=Recorder(blueprint.diagnostics, blueprint.agent, device),
     )
-    _watch_compiling(session, choice, run, device)
+    _watch_compiling(session, choice, blueprint, run, device)
 
     session.time_left = _time_left(blueprint, clock)
     written = session.record_firing, session.collector.replay, session.record_effects
@@ -90,13 +91,15 @@ def _time_left(blueprint: Blueprint, clock: Clock) -> TimeLeft:
     return TimeLeft(clock, blueprint.training.env_steps, every, length * max(wide, 1.0) ** 0.5)
 
 
-def _watch_compiling(session: Session, choice: compiling.Choice, run: Run, device: str) -> None:
+def _watch_compiling(session: Session, choice: compiling.Choice, blueprint: Blueprint, run: Run, device: str) -> None:
     """Note a compiler that fails, now or later; compile in another process where that is the choice."""
     if choice.failed is not None:
         session.note_compile_failure(choice.failed)
     session.learner.compile_failed = session.note_compile_failure
     if choice.in_background:
         session.compiler = BackgroundCompiler(run.path, device)
+    if choice.compiled or session.compiler is not None:
+        keep_programs(session.learner, blueprint, lambda text: session.say(text))
 
 
 @contextmanager

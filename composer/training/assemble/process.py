@@ -14,6 +14,7 @@ from composer.blueprint.forecast.clock import clock_of
 from composer.blueprint.forecast.program_key import program_key
 from composer.spec.processors import THREADS, cores
 from composer.spec.stages import stage
+from composer.training.assemble.kept_programs import is_kept
 from composer.training.compile import capture as compiling
 from composer.training.compile.cache import use_cache
 from composer.training.compile_measured import calibrate
@@ -60,7 +61,10 @@ def choose_compilation(blueprint: Blueprint, device: str, is_shared: bool = Fals
         return calibrate(lambda choice: Learner(blueprint.agent, device, choice), blueprint.environment.info, device)
     updates = clock_of(blueprint).updates_by(blueprint.training.env_steps)
     reproducible = blueprint.compute.reproducible or is_shared
-    return compiling.choose(blueprint.compute.compile, device, updates, reproducible)
+    choice = compiling.choose(blueprint.compute.compile, device, updates, reproducible)
+    if choice.in_background and is_kept(blueprint, device):
+        return compiling.Choice(True, "an earlier start has kept the compiled update", falls_back=True)
+    return choice
 
 
 def device_for(name: str) -> str:

@@ -52,6 +52,12 @@ def use_cache(key: str) -> None:
     _chosen = os.environ[_INDUCTOR] = str(folder if PLAIN.fullmatch(str(folder)) else link_to(folder))
 
 
+def programs_folder() -> Path | None:
+    """The folder of whole programs in the cache that is used, which may not exist yet; None before one is chosen."""
+    folder = os.environ.get(_INDUCTOR)
+    return Path(folder) / "programs" if folder else None
+
+
 def fill_cache() -> None:
     """Copy a warm folder that cannot be written into the one that is used, unless that is there already."""
     if _place is None or _place.source is None or _place.folder.exists():

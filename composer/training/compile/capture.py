@@ -6,8 +6,9 @@ graphs keep addresses. Tests compare it with the eager function: tests/training/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from composer.spec.errors import ComposerError
 from composer.training.compile.cache import fill_cache
 from composer.training.compile.compiler import compiler_problem, missing_for_compiling
 from composer.training.compile.first_call import FirstCall
+from composer.training.compile.kept import KeptProgram, KeptPrograms
 
 # Measured on two CPU cores (docs/benchmarks/speed.md): a cold compile costs 26 to 48 s. It saves 4 ms of an MLP's
 # update, 15 ms and more of SimBa's at its published width: repaid after 7,000 and 3,000. Doubled, to be safe.
@@ -81,12 +83,16 @@ def eager_after(problem: str) -> Choice:
 
 
 def capture(
-    function: Callable[..., Any], choice: Choice, device: str, state: Callable[[], Sequence[Tensor]]
+    function: Callable[..., Any],
+    choice: Choice,
+    device: str,
+    state: Callable[[], Sequence[Tensor]],
+    kept: KeptPrograms | None = None,
 ) -> Callable[..., Any]:
     """``function`` compiled as one graph where ``choice`` says so, and on CUDA replayed as a CUDA graph.
 
     ``state`` lists the tensors that the function changes: recording a CUDA graph runs it, and restores them. The first
-    call compiles it, and raises CompileFailed where that fails.
+    call compiles it, or loads it from ``kept``, and raises CompileFailed where that fails.
     """
     if not choice.compiled:
         return function
@@ -99,16 +105,27 @@ def capture(
     from composer.training.compile.graph_passes import options
 
     fill_cache()
+    chosen = options(device)
+    if kept is not None:
+        return FirstCall(KeptProgram(function, kept, partial(traced, function), chosen), state)
+    compiled = FirstCall(traced(function, chosen), state)
+    return CudaGraph(compiled, state) if choice.graphed and device.startswith("cuda") else compiled
+
+
+def traced(
+    function: Callable[..., Any], options: Mapping[str, Any], backend: Callable[..., Any] | None = None
+) -> Callable[..., Any]:
+    """``function`` under dynamo, which traces it at its first call and hands one graph to ``backend``, or inductor."""
     # Isolated: other learners compile other closures over the same code, which so few guards do not tell apart.
-    program = torch.compile(  # type: ignore[call-overload]
+    program: Callable[..., Any] = torch.compile(  # type: ignore[call-overload]
         function,
         fullgraph=True,
         dynamic=False,
         isolate_recompiles=True,
-        options={**options(device), "guard_filter_fn": guards_of_arguments},
+        options={**options, "guard_filter_fn": guards_of_arguments},
+        **({} if backend is None else {"backend": backend}),
     )
-    compiled = FirstCall(program, state)
-    return CudaGraph(compiled, state) if choice.graphed and device.startswith("cuda") else compiled
+    return program
 
 
 def guards_of_arguments(guards: Sequence[Any]) -> list[bool]:
