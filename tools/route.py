@@ -1,7 +1,8 @@
 """Count the way from ``composer train`` to the first gradient step: ``tools/route.py [BLUEPRINT [KEY=VALUE...]]``.
 
 It trains a shortened blueprint twice, each time in a process of its own and until its first gradient step: once under a
-profiler that counts calls, once plainly, for the time. Tests: tests/training/test_route.py.
+profiler that counts calls, once plainly, for the times to the first line, environment step and gradient step.
+Tests: tests/training/test_route.py.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import time
 from collections import Counter
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from composer.training.session import Session
 
 ROOT = Path(__file__).resolve().parent.parent / "composer"
 SHORT = (
@@ -24,6 +28,11 @@ SHORT = (
     "tracking.kind=none",
 )
 """What makes the default blueprint short. Other blueprints bring their own overrides."""
+NEEDLESS = (
+    *("torch._dynamo", "torch._inductor", "sympy", "triton", "mlflow", "pandas", "pyarrow", "matplotlib", "PIL"),
+    *("gymnasium", "ale_py", "jax", "optuna", "onnx"),
+)
+"""Libraries that an eager run of the default blueprint does not need before its first gradient step."""
 OPTIMIZED = 1
 """``CO_OPTIMIZED``: set on the code of functions, not on that of modules and class bodies."""
 
@@ -81,21 +90,46 @@ def _count(arguments: list[str]) -> dict[str, Any]:
         "validations of the root blueprint": total("Blueprint._are_distinct"),
         "memory forecasts": calls["blueprint/forecast/memory.py", "_forecast"],
         "descriptions of the environment": total(".describe", folder="environments/"),
+        "needless libraries imported": " ".join(name for name in NEEDLESS if name in sys.modules),
     }
 
 
 def _time(arguments: list[str], began: float) -> dict[str, Any]:
-    from composer.training.gradient_step import GradientStep
+    from composer.spec.stages import Stages
+
+    found: dict[str, Any] = {}
+    line, begin = Stages.line, Stages.begin
+
+    def note(moment: str) -> None:
+        found.setdefault(f"seconds to the first {moment}", round(time.time() - began, 2))
+        found.setdefault(f"of the processor, to the first {moment}", round(time.process_time(), 2))
+
+    def first_line(stages: Stages, text: str) -> None:
+        line(stages, text)
+        note("line")
 
     def reached(*_: object) -> None:
+        note("gradient step")
         raise Reached
 
-    GradientStep.apply = reached  # type: ignore[method-assign, assignment]
+    def begun(stages: Stages, name: str) -> None:
+        begin(stages, name)
+        if name == "building networks":  # Not before: the command itself is to import what it needs, in its order.
+            from composer.training import loop
+            from composer.training.gradient_step import GradientStep
+
+            collect = loop._collect
+
+            def collecting(session: Session) -> None:
+                note("environment step")
+                collect(session)
+
+            loop._collect = collecting
+            GradientStep.apply = reached  # type: ignore[method-assign, assignment]
+
+    Stages.line, Stages.begin = first_line, begun  # type: ignore[method-assign, assignment]
     _train(arguments)
-    return {
-        "seconds to the first gradient step": round(time.time() - began, 2),
-        "of them, of the processor": round(time.process_time(), 2),
-    }
+    return found
 
 
 def _train(arguments: list[str]) -> None:

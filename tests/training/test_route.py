@@ -33,3 +33,4 @@ def test_a_blueprint_is_checked_forecast_and_described_once(tmp_path: Path) -> N
     assert counts["validations of the root blueprint"] == 1
     assert counts["memory forecasts"] == 1
     assert counts["descriptions of the environment"] == 1
+    assert counts["needless libraries imported"] == ""
