@@ -134,6 +134,7 @@ def test_peers_of_other_algorithms_compute_the_same() -> None:
 def test_compiled_candidate_runs_the_compiled_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not compiled here, which takes long: what the learner was asked for is looked at."""
     asked: list[Choice] = []
+    monkeypatch.setattr("benchmarks.speed.ours.learning.keep_programs", lambda *_: None)  # Captures once more.
     monkeypatch.setattr(
         "composer.training.learner.capture", lambda function, choice, *rest: asked.append(choice) or function
     )

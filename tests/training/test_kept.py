@@ -17,6 +17,7 @@ from torch import Tensor
 from composer.training import assemble
 from composer.training.assemble import kept_programs, make_session
 from composer.training.assemble.kept_programs import keep_programs, read_by_updates
+from composer.training.assemble.process import choose_compilation
 from composer.training.compile import capture
 from composer.training.compile.capture import Choice
 from composer.training.compile.kept import MOST_KEPT, KeptProgram, KeptPrograms, drop_oldest
@@ -149,6 +150,9 @@ def test_a_run_that_starts_again_traces_nothing(tmp_path: Path, monkeypatch: pyt
     for each in (session, later):
         assert each.learner.kept is not None and each.learner.kept.loaded == ["compute_update"]
     assert state_digest(plain) == state_digest(keeps) == state_digest(run.path)
+    begins = choose_compilation(tiny(*SMALL, "compute.compile=background"), "cpu")
+    assert begins.compiled and "has kept" in begins.reason
+    assert not choose_compilation(tiny("compute.compile=background"), "cpu").compiled
 
 
 @pytest.mark.parametrize(
