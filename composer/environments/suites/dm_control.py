@@ -17,6 +17,7 @@ from composer.environments.base import SingleSimulator
 from composer.environments.distractions.base import Distracted
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment
 from composer.environments.native import NativeSpaces
+from composer.environments.suites.dm_control_floor import has_travelled_floor
 from composer.environments.suites.task_tables import Task, known, task_table
 from composer.spec.without import Without
 
@@ -60,6 +61,9 @@ class DmControl(SingleSimulator, kind="dm_control"):
     shadows: bool | None = None
     """Of pixels: whether shadows and reflections are drawn. Absent: they are, as dm_control draws them; without a GPU
     they take nearly all the time of a picture."""
+    colored_floor: Annotated[float | None, Field(gt=0, le=1_000), Without(None)] = None
+    """Of pixels: half the side, in metres, of a square floor around the origin whose colours tell the position: cameras
+    follow the body, and the own floor repeats. Source: METRA's code, arXiv:2310.08887. Absent: the task's own floor."""
 
     @override
     @classmethod
@@ -105,6 +109,11 @@ class DmControl(SingleSimulator, kind="dm_control"):
         if self.episode_env_steps is not None and self.episode_env_steps > limit:
             message = f"{self.task} ends after {limit:,} control steps: {self.episode_env_steps:,} are too many"
             yield "environment.episode_env_steps", message
+        if self.colored_floor is not None and self.observe == "state":
+            yield "environment.colored_floor", "states show no floor: it is for observe = 'pixels'"
+        elif self.colored_floor is not None and not has_travelled_floor(self.task):
+            message = f"{self.task} has no level floor, of a material of its own, on which a body travels"
+            yield "environment.colored_floor", message
 
     def describe(self) -> EnvironmentInfo:
         """From the table of tasks; dm_control is not imported."""
@@ -158,6 +167,8 @@ class DmControl(SingleSimulator, kind="dm_control"):
         single = DmControlSingle(self._limited)
         if self.observe == "state":
             return single
+        if self.colored_floor is not None:
+            single.paint_floor(self.colored_floor)
         shadows = self.shadows is not False
         distracted = Distracted(self.distractions) if self.distractions else None
         view = self.stack, self.height, self.width, self.camera

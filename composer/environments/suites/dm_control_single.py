@@ -17,6 +17,7 @@ import numpy as np
 from composer.environments.interface import RenderingUnavailable
 from composer.environments.native import NativeAction, NativePart
 from composer.environments.suites.action_bounds import offset_and_scale
+from composer.environments.suites.dm_control_floor import paint_floor
 from composer.environments.suites.frame_stack import FrameStack
 from composer.spec.calls import in_words
 
@@ -106,6 +107,10 @@ class DmControlSingle:
                 "Without a screen it needs EGL (Debian: libegl1 and libgl1-mesa-dri); training from state needs none"
             ) from error
         return picture
+
+    def paint_floor(self, half_side: float) -> None:
+        """Draw a square floor of ``2 * half_side`` metres whose colours tell the position, from the first picture on."""
+        paint_floor(self._physics, half_side)
 
     def background(self, height: int, width: int, camera: int) -> NDArray[np.bool_]:
         """Which pixels of ``draw`` are background ``[height, width]``: the sky, and planes such as the floor."""
