@@ -17,7 +17,6 @@ from composer.environments.base import SingleSimulator
 from composer.environments.distractions.base import Distracted
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment
 from composer.environments.native import NativeSpaces
-from composer.environments.suites.dm_control_floor import has_travelled_floor
 from composer.environments.suites.task_tables import Task, known, task_table
 from composer.spec.without import Without
 
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 PLACE: Final = 3
 """Coordinates of the first body, such as the torso of a walker: its place beside pictures."""
+TRAVELLING: Final = frozenset({"cheetah", "dog", "hopper", "humanoid", "humanoid_CMU", "quadruped", "walker"})
+"""Domains whose bodies travel on a level floor."""
 UNLIMITED_ENV_STEPS = 1000
 """dm_control gives the two ``lqr`` tasks no time limit; here they get the limit of all other tasks."""
 
@@ -102,6 +103,11 @@ class DmControl(SingleSimulator, kind="dm_control"):
         task = task_table("dm_control")[self.task]
         return replace(task, episode_env_steps=self.episode_env_steps or task.episode_env_steps)
 
+    @property
+    def _has_own_floor(self) -> bool:
+        """Whether a body travels on a level floor whose material nothing else has, such as hills."""
+        return self.task.partition("-")[0] in TRAVELLING and self.task != "quadruped-escape"
+
     @override
     def problems(self, batch_size: int, env_steps: int, seeds: int) -> Iterator[tuple[str, str]]:
         yield from super().problems(batch_size, env_steps, seeds)
@@ -111,7 +117,7 @@ class DmControl(SingleSimulator, kind="dm_control"):
             yield "environment.episode_env_steps", message
         if self.colored_floor is not None and self.observe == "state":
             yield "environment.colored_floor", "states show no floor: it is for observe = 'pixels'"
-        elif self.colored_floor is not None and not has_travelled_floor(self.task):
+        elif self.colored_floor is not None and not self._has_own_floor:
             message = f"{self.task} has no level floor, of a material of its own, on which a body travels"
             yield "environment.colored_floor", message
 

@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BLUE: Final = 128
-_DOMAINS: Final = frozenset({"cheetah", "dog", "hopper", "humanoid", "humanoid_CMU", "quadruped", "walker"})
-
-
-def has_travelled_floor(task: str) -> bool:
-    """Whether bodies of this dm_control task travel on a level floor, the one thing drawn with its material."""
-    return task.partition("-")[0] in _DOMAINS and task != "quadruped-escape"  # Its hills have the floor's material.
 
 
 def position_colors(rows: int, columns: int) -> NDArray[np.uint8]:

@@ -109,7 +109,7 @@ class DmControlSingle:
         return picture
 
     def paint_floor(self, half_side: float) -> None:
-        """Draw a square floor of ``2 * half_side`` metres whose colours tell the position, from the first picture on."""
+        """Draw a square floor of ``2 * half_side`` metres whose colours tell the position; before the first picture."""
         paint_floor(self._physics, half_side)
 
     def background(self, height: int, width: int, camera: int) -> NDArray[np.bool_]:
