@@ -66,6 +66,14 @@ def test_no_number_depends_on_that_of_rows_or_threads(task: str) -> None:
     assert_same_course(task, n=33, compared=[0, 15, 32], decisions=28, threads=2)
 
 
+def test_walkers_are_stepped_by_the_threads_of_an_operation_and_lighter_bodies_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch.get_num_threads", lambda: 4)
+    walker, cartpole = (DmControl(task=task) for task in ("walker-run", "cartpole-swingup"))
+    assert [walker._threads(n) for n in (2, 8)] == [2, 4] and cartpole._threads(8) == 1
+
+
 def assert_same_course(task: str, n: int, compared: list[int], decisions: int, threads: int = 1) -> None:
     """Of the rows ``compared``, which the adapter steps under the same seeds."""
     environment = declared(task)
