@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dispatched import captured_without_code
 from dreamer_formulas import Weights
 from dreamer_formulas import reconstruction as of_picture
 from dreamer_formulas import tokens as tokens_of_picture
 from tiny_dreamer import BATCH, CLASSES, HORIZON, MOMENTS, VARIABLES, blueprint_of, dreamer, minibatch
-from tiny_runs import go_on, result, resumed, stopped
+from tiny_runs import EAGER, go_on, result, resumed, stopped
 from torch import Tensor
 from torch.nn.functional import logsigmoid, silu
 
 from composer.blueprint import BlueprintError, load
 from composer.spec.shape import Shape
 from composer.training import assemble
+from composer.training.compile.capture import Choice
 
 SEED, RATE = 1, 0.1
 SHARE, DISCOUNT, TRACE, BONUS = 0.01, 1 - 1 / 333, 0.95, 3e-4
@@ -298,3 +300,19 @@ def test_what_does_not_fit_is_refused(override: str, said: str) -> None:
     with pytest.raises(BlueprintError) as caught:
         blueprint_of(override)
     assert said in str(caught.value)
+
+
+@pytest.mark.slow
+def test_captured_updates_are_eager_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone traces a model that is unrolled in time: gradients through sequence and imagination, and no mutation left.
+
+    The code that inductor makes of the graph takes minutes, and is compared by hand.
+    """
+    captured_without_code(monkeypatch)
+    compiled, eager = (dreamer(choice=choice) for choice in (Choice(True, "a test"), EAGER))
+    for step in range(2):
+        for learner in (compiled, eager):
+            learner.update(*minibatch(seed=step))
+    assert compiled.updates.eq(2).all()
+    for name, value in compiled.tensors().items():
+        torch.testing.assert_close(value, eager.tensors()[name], rtol=2e-4, atol=2e-5, msg=name)
