@@ -165,9 +165,12 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
 
 
 def first_update(session: Session, console: Console) -> AbstractContextManager[None]:
-    """Say that the first update of this process is compiled, where it is."""
-    is_first = session.learner.choice.compiled and not session.time_left.has_updated
-    return console.during("compiling the update") if is_first else nullcontext()
+    """Say that the first update of this process is compiled, or loaded, where it is."""
+    if not session.learner.choice.compiled or session.time_left.has_updated:
+        return nullcontext()
+    kept = session.learner.kept
+    is_kept = kept is not None and kept.listing("compute_update").exists()
+    return console.during("loading the compiled update" if is_kept else "compiling the update")
 
 
 def _tell_firings(session: Session, console: Console) -> None:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import torch
 from tiny_runs import DRIFT, begin, finished, go_on, learner, state_digest, stopped, tiny, transitions
 from torch import Tensor
 
+from composer.tracking.console import Console
 from composer.training import assemble
 from composer.training.assemble import kept_programs, make_session
 from composer.training.assemble.kept_programs import keep_programs, read_by_updates
@@ -22,6 +24,7 @@ from composer.training.compile import capture
 from composer.training.compile.capture import Choice
 from composer.training.compile.kept import MOST_KEPT, KeptProgram, KeptPrograms, drop_oldest
 from composer.training.learner import Learner
+from composer.training.loop import first_update
 
 SMALL = (
     "networks.critic.copies=1",
@@ -117,6 +120,17 @@ def test_inputs_that_are_laid_out_otherwise_are_traced(tmp_path: Path, monkeypat
     for values in (first, turned, wider, first):
         program(values)
     assert first.eq(2).all() and turned.eq(-1).all() and wider.eq(-1).all()
+
+
+def test_the_console_says_that_a_program_is_loaded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    agent = keeping(tmp_path)
+    session: Any = SimpleNamespace(learner=agent, time_left=SimpleNamespace(has_updated=False))
+    assert agent.kept is not None
+    for said in ("compiling the update", "loading the compiled update"):
+        with first_update(session, Console(100)):
+            pass
+        assert said in capsys.readouterr().err
+        agent.kept.listing("compute_update").touch()
 
 
 def test_the_oldest_programs_are_dropped(tmp_path: Path) -> None:
