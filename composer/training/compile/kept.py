@@ -15,6 +15,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -121,7 +122,8 @@ class KeptProgram:
                 artifact = torch._inductor.standalone_compile(
                     graph, examples, dynamic_shapes="from_example_inputs", options=options, aot=True
                 )
-            except Exception:  # An operation that torch cannot write; where the compiler fails, that is said below.
+            except Exception as error:  # An operation that torch cannot write, or a compiler that fails below too.
+                self._programs.say(f"the compiled update cannot be kept for the next start: {cause(error)}")
                 return _as_ever(graph, examples, patches)
             self._keep(artifact, names)
             self._program = _bound(artifact, [self._slot(name, form, inputs) for name, form in names])
@@ -169,12 +171,13 @@ MOST_KEPT = 16
 
 def drop_oldest(folder: Path) -> None:
     """Remove all but the newest programs of a folder; who reads one meanwhile compiles it again."""
-    listings = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
-    named = [json.loads(each.read_text(encoding="ascii"))["program"] for each in listings]
-    for listing in listings[:-MOST_KEPT]:
-        listing.unlink(missing_ok=True)
-    for program in set(named[:-MOST_KEPT]) - set(named[-MOST_KEPT:]):
-        (folder / program).unlink(missing_ok=True)
+    with suppress(FileNotFoundError):  # Another process removes the same ones.
+        listings = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
+        named = [json.loads(each.read_text(encoding="ascii"))["program"] for each in listings]
+        for listing in listings[:-MOST_KEPT]:
+            listing.unlink(missing_ok=True)
+        for program in set(named[:-MOST_KEPT]) - set(named[-MOST_KEPT:]):
+            (folder / program).unlink(missing_ok=True)
 
 
 def can_keep() -> bool:
