@@ -14,6 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from composer.environments import Atari, Simulator
+from composer.environments.suites import atari_rows
 from composer.environments.suites.task_tables import game_table, suite
 from composer.environments.vector.vector import episode_seed
 from composer.spec.family import Spec
@@ -146,14 +147,45 @@ def test_an_episode_of_the_last_life_ends_with_the_game() -> None:
     lives, without = [4], 0
     for action in actions:
         step = vector.step(action)
-        over = vector.state()["lengths"][0] == 0
+        over = bool(rows._ended[0])
         without += int(rows._lives[0] == 0 and not over)
-        assert bool(step.terminated[0]) == bool(over or 0 < rows._lives[0] < lives[-1])
-        lives.append(int(rows._lives[0]))
         if over:
+            assert step.terminated[0]
             break
+        assert bool(step.terminated[0]) == (0 < rows._lives[0] < lives[-1])
+        lives.append(int(rows._lives[0]))
     assert over and without > 0
     vector.close()
+
+
+def test_a_game_is_loaded_anew_once_its_log_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Games before that start as ALE's vector starts them when nobody names a seed."""
+    monkeypatch.setattr(atari_rows, "RELOADED_AFTER", 300)
+    environment = Atari(game="breakout", protocol="machado2018", noop_starts=30)
+    vector, alone = environment.make([0], "training"), environment.make([0], "training")
+    games = environment._games(1)
+    observation, _ = games.reset(seed=np.array([episode_seed(derive(0, "training"), 0) >> 32]))
+    np.testing.assert_array_equal(vector.reset(), observation)
+    starts, kinds = [0], list[str]()
+    for action in one_hot(environment, 1_500):
+        step, expected = vector.step(action), games.step(action.argmax(axis=1))
+        if starts[-1] == 0:
+            np.testing.assert_array_equal(step.final_observation, expected[0])
+        if not step.terminated[0]:
+            continue
+        state = vector.state()
+        starts.append(int(state["episodes"][0]))
+        kinds.append("loaded" if starts[-1] > starts[-2] else "gone on")
+        if kinds[-1] == "loaded":
+            assert state["lengths"][0] == 0
+            np.testing.assert_array_equal(step.observation, alone.reset(episode=starts[-1]))
+        else:
+            assert 0 < state["lengths"][0] < 300
+        if starts[-1] == 0:
+            np.testing.assert_array_equal(step.observation, games.reset(options={"reset_mask": np.array([True])})[0])
+    assert kinds[:3] == ["gone on", "loaded", "gone on"]
+    for each in (vector, alone):
+        each.close()
 
 
 def test_starting_frames_are_as_declared() -> None:
@@ -171,18 +203,20 @@ def test_starting_frames_are_as_declared() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
-def test_state_in_mid_game_continues_exactly(workers: int) -> None:
-    """Alone restores whole games, in this process and in ALE's threads."""
+def test_state_in_mid_game_continues_exactly(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone restores games, in this process and in ALE's threads: the first ones of a seed, and later ones."""
+    monkeypatch.setattr(atari_rows, "RELOADED_AFTER", 200)
     environment = Atari(game="breakout", protocol="atari100k", sticky_actions=0.25, workers=workers)
     actions = one_hot(environment, 440, 3, seed=5)
     vector = environment.make([0, 1, 2], "training")
     vector.reset()
     elsewhere = environment.make([0, 1, 2], "training")
     elsewhere.reset()
-    points, lives = set(), 0
+    points, lives, later, first = set(), 0, 0, vector.state()["episodes"]
     for moment, action in enumerate(actions):
         step = vector.step(action)
         lives += int((step.terminated & (vector.state()["lengths"] > 0)).sum())
+        later += int(vector._rows._ended.sum())  # type: ignore[attr-defined]
         fresh = step.terminated.any() and len(points) < 2
         if fresh or moment == 400:  # right after a life or a game was lost, and in between
             points.add(moment)
@@ -194,6 +228,7 @@ def test_state_in_mid_game_continues_exactly(workers: int) -> None:
             for name in step._fields:
                 np.testing.assert_array_equal(getattr(got, name), getattr(step, name), err_msg=name)
     assert len(points) == 3 and lives > 5
+    assert later > (vector.state()["episodes"] - first).sum() > 0, "both kinds of starts"
     vector.close()
     elsewhere.close()
 

@@ -1,8 +1,9 @@
 """Rows of Atari games on ALE's native vector environment (docs/decisions/0013-atari-rows.md).
 
 ALE resets a game automatically in the step after the one that ended it. That never happens: a game that ended is reset
-here, with a seed of its own, before the next step. A seeded reset loads the game anew, so nothing of earlier play is
-left, its random stream included.
+here before the next step. A seeded reset loads the game anew, so nothing of earlier play is left, its random stream
+included; that takes as long as hundreds of decisions. So a game whose log is short goes on with ALE's own reset: the
+next game follows from the same seed and all actions since then.
 
 Legend: n games. Tests: tests/environments/test_atari.py.
 """
@@ -25,10 +26,15 @@ if TYPE_CHECKING:
 
 ENLARGED = 4
 """Factor by which pictures are larger than the agent's frames."""
+RELOADED_AFTER = 5_000
+"""Decisions since a game was loaded after which its next start loads it anew: as many a replay can do in a second."""
 
 
 class AtariRows(Rows):
-    """n games that step together. A lost life may end an episode; the game and its log of actions continue."""
+    """n games that step together. A lost life may end an episode; the game goes on.
+
+    The log of actions continues after a lost life, and after a game that ends within ``RELOADED_AFTER`` decisions.
+    """
 
     def __init__(self, info: EnvironmentInfo, n: int, life_loss_ends: bool, make_games: Callable[[], Any]) -> None:
         """``make_games`` builds ALE's vector of n games. Raises RowFailure."""
@@ -39,6 +45,9 @@ class AtariRows(Rows):
         self._lives = np.zeros(n, np.int32)
         self._frame = np.zeros(n, np.int64)
         self._seen = np.full(n, self._stack)
+        self._since = np.zeros(n, np.int64)
+        """Decisions since the seeded reset."""
+        self._ended = np.zeros(n, np.bool_)
         self._games: Any = None
         with _blamed("building them"):
             self._games = make_games()
@@ -46,17 +55,10 @@ class AtariRows(Rows):
     def reset(self, resets: Resets) -> None:
         """Start games; the first call has to start all of them."""
         seeds = dict(resets)
-        chosen = np.zeros(len(self._lives), np.bool_)
-        chosen[list(seeds)] = True
-        rows = chosen.nonzero()[0]
+        rows = np.array(sorted(seeds))
         # ALE's seeds have 31 bits: it gets the upper ones.
-        numbers = np.array([seeds[int(row)] >> 32 for row in rows])
-        with _blamed("reset"):
-            observation, info = self._games.reset(seed=numbers, options={"reset_mask": chosen})
-        self.arrays.observation[rows] = self._channels_first(observation)[rows]
-        self._lives[rows] = info["lives"][rows]
-        self._frame[rows] = info["episode_frame_number"][rows]
-        self._seen[rows] = self._stack
+        self._begin(rows, np.array([seeds[row] >> 32 for row in rows.tolist()]))
+        self._since[rows] = 0
 
     def step(self) -> None:
         """One decision of every game."""
@@ -68,20 +70,23 @@ class AtariRows(Rows):
         arrays.reward[...] = reward
         arrays.steps[...] = info["episode_frame_number"] - self._frame
         self._frame[...] = info["episode_frame_number"]
-        lives = info["lives"]
-        if self._life_loss_ends:
-            # Some games go on without a life left: their last episode lasts until the game is over.
-            arrays.continues[...] = (lives < self._lives) & (lives > 0) & ~over & ~cut
-        self._lives[...] = lives
-        arrays.terminated[...] = over | arrays.continues
-        arrays.truncated[...] = cut
+        lives, ended = info["lives"], over | cut
+        # Some games go on without a life left: their last episode lasts until the game is over.
+        lost = (lives < self._lives) & (lives > 0) & ~ended & self._life_loss_ends
+        self._lives[...], self._ended[...] = lives, ended
+        self._since += 1
+        arrays.terminated[...], arrays.truncated[...] = over | lost, cut
+        arrays.continues[...] = lost | (ended & (self._since < RELOADED_AFTER))
         self._seen += 1
         if self._seen.min() < self._stack:
             self._hide_earlier_lives()
 
     def continue_episodes(self, rows: NDArray[np.int64]) -> None:
-        """Make the newest frame the first one of the next life."""
-        self._seen[rows] = 1
+        """Make the newest frame the first one of the next life; start the games that have ended."""
+        ended = self._ended[rows]
+        if ended.any():
+            self._begin(rows[ended], None)
+        self._seen[rows[~ended]] = 1
         self._hide_earlier_lives()
 
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
@@ -114,6 +119,17 @@ class AtariRows(Rows):
     def close(self) -> None:
         """Free the games and their threads."""
         self._games = None
+
+    def _begin(self, rows: NDArray[np.int64], seeds: NDArray[np.int64] | None) -> None:
+        """Reset the games ``rows``; without seeds, each by its own random stream."""
+        chosen = np.zeros(len(self._lives), np.bool_)
+        chosen[rows] = True
+        with _blamed("reset"):
+            observation, info = self._games.reset(seed=seeds, options={"reset_mask": chosen})
+        self.arrays.observation[rows] = self._channels_first(observation)[rows]
+        self._lives[rows] = info["lives"][rows]
+        self._frame[rows] = info["episode_frame_number"][rows]
+        self._seen[rows] = self._stack
 
     def _start(self, rows: NDArray[np.int64], seeds: dict[int, int]) -> None:
         if rows.size:

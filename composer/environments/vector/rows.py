@@ -61,7 +61,7 @@ class RowArrays:
         self.terminated = self._take((n,), np.bool_)
         self.truncated = self._take((n,), np.bool_)
         self.continues = self._take((n,), np.bool_)
-        """Whether the next episode continues an ended one without a reset (a game after a lost life)."""
+        """Whether the next episode continues an ended one without a seeded reset: a game after a lost life."""
 
     @classmethod
     def private(cls, info: EnvironmentInfo, n: int) -> RowArrays:
@@ -96,7 +96,7 @@ class Rows(ABC):
 
     @abstractmethod
     def continue_episodes(self, rows: NDArray[np.int64]) -> None:
-        """Begin the next episodes of ``rows`` where the last ones ended: their last observations become first ones."""
+        """Begin the next episodes of ``rows`` from the states in which the last ones ended."""
 
     @abstractmethod
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:

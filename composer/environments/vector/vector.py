@@ -103,7 +103,7 @@ class EpisodicVector(VectorEnvironment):
             self._begin(where, self._episodes + 1)
         onward = (ended & arrays.continues).nonzero()[0]
         if onward.size:
-            self._rows.continue_episodes(onward)
+            self._continue(onward, actions)
         # Nothing above changes the log: after a failure, the state is that of the step before.
         self._log(actions)
         np.copyto(step.terminated, arrays.terminated)
@@ -211,6 +211,12 @@ class EpisodicVector(VectorEnvironment):
                     raise RowFailure(row, "the observation after the reset is not finite")
         except RowFailure as failure:
             raise self._failure(failure, starting=int(numbers[failure.row])) from failure
+
+    def _continue(self, where: NDArray[np.int64], actions: NDArray[np.float32]) -> None:
+        try:
+            self._rows.continue_episodes(where)
+        except RowFailure as failure:
+            raise self._failure(failure, actions) from failure
 
     def _commit_begin(self, where: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
         """Log that the episodes in ``numbers`` [n] have begun in the rows ``where``."""

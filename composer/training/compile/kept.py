@@ -114,15 +114,15 @@ class KeptProgram:
 
         def backend(graph: torch.fx.GraphModule, examples: list[Any]) -> Callable[..., Any]:
             patches = dict(self._options)
-            names = self._names(graph, inputs) if can_keep() else None
-            if names is None:
+            if not can_keep():
                 return _as_ever(graph, examples, patches)
             options = {"config_patches": patches}
             try:
+                names = self._names(graph, inputs)
                 artifact = torch._inductor.standalone_compile(
                     graph, examples, dynamic_shapes="from_example_inputs", options=options, aot=True
                 )
-            except Exception as error:  # An operation that torch cannot write, or a compiler that fails below too.
+            except Exception as error:  # A nameless tensor, an operation that torch cannot write, or a failing compiler.
                 self._programs.say(f"the compiled update cannot be kept for the next start: {cause(error)}")
                 return _as_ever(graph, examples, patches)
             self._keep(artifact, names)
@@ -131,21 +131,21 @@ class KeptProgram:
 
         return self._trace({}, backend)
 
-    def _names(self, graph: torch.fx.GraphModule, inputs: Sequence[Tensor]) -> list[tuple[str, list[Any]]] | None:
-        """Name and form of every input of a graph; None where one has no name, or the graph returns something."""
+    def _names(self, graph: torch.fx.GraphModule, inputs: Sequence[Tensor]) -> list[tuple[str, list[Any]]]:
+        """Name and form of every input of a graph; ValueError where one has no name, or the graph returns something."""
         known = {id(value): name for name, value in self._programs.tensors().items()}
         given = {id(value): f"{_INPUT}{place}" for place, value in enumerate(inputs)}
         if len(given) < len(inputs) or given.keys() & known.keys():
-            return None  # Inputs are the same tensor, which those of a later call need not be.
+            raise ValueError("two inputs are the same tensor, which those of a later call need not be")
         known |= given
         found = []
         for node in graph.graph.nodes:
             if node.op == "output" and node.args[0]:
-                return None
+                raise ValueError("it returns something")
             if node.op == "placeholder":
                 value = getattr(node.meta.get("grapharg"), "example", None)
                 if not isinstance(value, Tensor) or id(value) not in known:
-                    return None
+                    raise ValueError(f"it reads {node.name}, which is no part of the agent's state")
                 found.append((known[id(value)], _form(value)))
         return found
 
