@@ -23,7 +23,7 @@ BOUNDS = {
     "isinstance": 0,
     "files": 0,
     "functions": 0,
-    "lines": 92_500,
+    "lines": 92_600,
 }
 """The most that is allowed of each. Lower a bound when its count has fallen, and never raise one, but for ``lines``:
 what the package learns to do takes lines, and decision 18 lists what each rise was for."""

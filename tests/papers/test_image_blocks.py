@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from composer.networks.blocks import AveragePool, Conv, MaxPool
+from composer.networks.modules import pooling
 from composer.spec.shape import Shape, ShapeError
 
 IMAGE = (4, 9, 7)
@@ -100,6 +102,22 @@ def test_pools_see_the_image_alone(keys: dict[str, Any], low: tuple[int, int], c
         torch.testing.assert_close(module(x), expected)
         torch.testing.assert_close(module(x.expand(2, *x.shape)), expected.expand(2, *expected.shape))
         torch.testing.assert_close(module(x[0]), expected[0])
+
+
+def test_windows_at_the_edges_see_what_padding_by_hand_shows_them() -> None:
+    """Where torch's rounding up makes the same windows, nothing is copied; both ways occur."""
+    rounded = 0
+    for size, kernel, stride, before, after in itertools.product(range(3, 9), (2, 3), (1, 2, 3), (0, 1), (0, 1, 2)):
+        if after < kernel:
+            x = torch.randn(1, 2, size, size + 3, requires_grad=True)
+            pool = pooling.MaxPool((kernel, kernel), (stride, stride), (before, after, before, after))
+            by_hand = functional.pad(x, (before, after, before, after), value=-math.inf)
+            expected = functional.max_pool2d(by_hand, kernel, stride)
+            assert torch.equal(pool(x), expected)
+            gradients = [torch.autograd.grad(y.square().sum(), x)[0] for y in (pool(x), expected)]
+            assert torch.equal(*gradients)
+            rounded += pool._is_rounded_up(size, size + 3)
+    assert 60 < rounded < 120 and pooling.MaxPool((3, 3), (2, 2), (0, 1, 0, 1))._is_rounded_up(84, 84), "IMPALA's"
 
 
 def test_same_padding_of_even_images_goes_below_and_to_the_right() -> None:

@@ -60,6 +60,29 @@ def test_float32_numbers_of_a_step_that_come_of_float64_are_kept() -> None:
     assert read == ["prims.inductor_force_stride_order.default", str(to), str(to)]
 
 
+@pytest.mark.slow
+def test_pools_and_their_gradients_are_torchs() -> None:
+    """Compiled code calls two operations for a pool, and none of its loops scatters."""
+    torch._dynamo.config.trace_autograd_ops = True
+    weight = torch.randn(8, 3, 3, 3, requires_grad=True)
+
+    def function(x: Tensor) -> tuple[Tensor, Tensor]:
+        y = torch.nn.functional.max_pool2d(torch.nn.functional.conv2d(x, weight).relu(), 3, 2, 1, ceil_mode=True)
+        (gradient,) = torch.autograd.grad(y.square().sum(), [weight])
+        return y.detach(), gradient
+
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.compiler.reset()
+        x = torch.randn(2, 3, 21, 21).to(memory_format=layout)
+        with fresh_cache():
+            compiled = torch.compile(function, fullgraph=True, options=options("cpu"))
+            found, (code,) = run_and_get_code(compiled, x)
+        for one, other in zip(found, function(x), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+        assert len(re.findall(r"torch\.ops\.composer\.pool(?:_gradient)?\.default\(", code)) == 2
+        assert "scatter" not in code and "int64_t*" not in code
+
+
 def step_of(copies: int) -> tuple[Callable[[Tensor], None], Callable[[], Sequence[Tensor]]]:
     """A gradient step of a network of two layers, and its average; the tensors that it changes."""
     shapes = {"0.weight": (32, 16), "0.bias": (32,), "2.weight": (8, 32), "2.bias": (8,)}

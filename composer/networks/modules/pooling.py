@@ -24,8 +24,24 @@ class MaxPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The pooled images."""
-        images, padding = padded(one_batch(x), self.pads, -math.inf)
-        return as_batched(functional.max_pool2d(images, self.kernel, self.stride, padding), x)
+        images, (left, _, above, _) = one_batch(x), self.pads
+        if self._is_rounded_up(*images.shape[-2:]):
+            y = functional.max_pool2d(images, self.kernel, self.stride, (above, left), ceil_mode=True)
+        else:
+            images, padding = padded(images, self.pads, -math.inf)
+            y = functional.max_pool2d(images, self.kernel, self.stride, padding)
+        return as_batched(y, x)
+
+    def _is_rounded_up(self, height: int, width: int) -> bool:
+        """Whether torch's rounding up makes the same windows of the pads before alone, so that nothing is copied."""
+        left, right, above, below = self.pads
+        sides = (height, above, below), (width, left, right)
+        for (size, before, after), kernel, stride in zip(sides, self.kernel, self.stride, strict=True):
+            last = -((kernel - size - 2 * before) // stride)
+            last -= last * stride >= size + before
+            if last != (size + before + after - kernel) // stride or 2 * before > kernel:
+                return False
+        return True
 
 
 class AveragePool(nn.Module):

@@ -17,6 +17,7 @@ from torch.fx import Graph
 
 from composer.training.compile.onednn import LARGE, better_by_onednn
 from composer.training.compile.onednn_pass import products_by_onednn
+from composer.training.compile.pool_pass import pools_by_torch
 
 FEW_NUMBERS = 4096
 """Up to as many entries of a tensor are numbers of a step, not weights."""
@@ -32,12 +33,13 @@ class CpuPasses(CustomGraphPass):
         """Change it in place."""
         transpose_factors(graph)
         keep_numbers(graph)
+        pools_by_torch(graph)
         if better_by_onednn():
             products_by_onednn(graph)
 
     def uuid(self) -> Any:
         """Part of the key under which compiled code is cached."""
-        return f"composer passes 1, oneDNN {better_by_onednn()} from {LARGE}"
+        return f"composer passes 2, oneDNN {better_by_onednn()} from {LARGE}"
 
 
 def options(device: str) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class KeptProgram:
                 artifact = torch._inductor.standalone_compile(
                     graph, examples, dynamic_shapes="from_example_inputs", options=options, aot=True
                 )
-            except Exception as error:  # A nameless tensor, an operation that torch cannot write, or a failing compiler.
+            except Exception as error:  # A nameless tensor, a failing compiler, an operation that torch cannot write.
                 self._programs.say(f"the compiled update cannot be kept for the next start: {cause(error)}")
                 return _as_ever(graph, examples, patches)
             self._keep(artifact, names)
