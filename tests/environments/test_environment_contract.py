@@ -37,6 +37,7 @@ from composer.environments import (
     VectorEnvironment,
 )
 from composer.environments.interface import UnusableEnvironment
+from composer.environments.suites import atari_rows
 
 SEEDS = [3, 8]
 FIRST = 5
@@ -104,6 +105,14 @@ def run(
         solved.append(vector.solved().copy())
         states.append(vector.state())
     return first, steps, solved, states
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _games_are_loaded_anew() -> Iterator[None]:
+    """Every game has a seed of its own; those that go on without being loaded are in test_atari.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(atari_rows, "RELOADED_AFTER", 0)
+        yield
 
 
 @pytest.fixture(

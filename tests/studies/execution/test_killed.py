@@ -31,7 +31,7 @@ class InTurn(random.Random):
 def test_driver_and_workers_are_killed_and_nothing_is_lost_or_trained_twice(tmp_path: Path, here: Here) -> None:
     """Alone kills a study's real processes: one worker, the driver, everything, each once training has gone on."""
     small = {"widths": (8, 12), "ratios": (1.0,), "resets": (True,), "seeds": 1}
-    calm, stormy = (write_study(tmp_path / each, 2_400, **small) for each in ("calm", "stormy"))  # type: ignore[arg-type]
+    calm, stormy = (write_study(tmp_path / each, 1_200, **small) for each in ("calm", "stormy"))  # type: ignore[arg-type]
     run_study(load_study(calm), calm.parent / "runs", None, (), print)
     choose, seen = InTurn(0), [0]
     choose.left = [*KILLED]

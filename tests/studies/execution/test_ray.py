@@ -23,7 +23,7 @@ from composer.studies.execution.ledger import read_account
 from composer.studies.study.points import Point, study_run
 
 folder, tiny = Path(sys.argv[1]), sys.argv[2]
-run = study_run(Point(tiny, {}, ("training.env_steps=2400", "evaluation.every=2400", "checkpoint.every=80")), (0,))
+run = study_run(Point(tiny, {}, ("training.env_steps=1200", "evaluation.every=1200", "checkpoint.every=80")), (0,))
 
 
 def listening():
