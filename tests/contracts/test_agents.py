@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ from composer.diagnostics import Diagnostic
 from composer.interventions.base import Operation
 from composer.optim.penalties import Penalty
 from composer.training import assemble
+from composer.training.assemble.kept_programs import read_by_updates
+from composer.training.compile import kept
+from composer.training.compile.capture import Choice
 from composer.training.session import Session
 
 FIRST = 1_000
@@ -172,3 +176,23 @@ def test_penalties_and_measures_reach_every_network_and_measuring_changes_nothin
         assert not changed(before, state(session)) and torch.equal(random, torch.get_rng_state())
         assert {metric.split("/")[1] for metric in row} == set(roles)
         assert_learning_goes_on(session)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mr_q", "xqc"])
+def test_all_that_an_update_reads_has_a_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone traces: constants, such as the bins of a head, are found again when a kept program is loaded."""
+    named: list[dict[str, object]] = []
+    monkeypatch.setattr(kept, "can_keep", lambda: True)
+    monkeypatch.setattr(kept, "_as_ever", lambda graph, *_: graph.forward)
+    monkeypatch.setattr(torch._inductor, "standalone_compile", lambda *_, **__: 1 / 0)
+    names = kept.KeptProgram._names
+    monkeypatch.setattr(kept.KeptProgram, "_names", lambda *given: named.append(dict(names(*given))))
+    with learning(tmp_path, name) as session:
+        tensors = partial(read_by_updates, session.learner)
+        session.learner.kept = kept.KeptPrograms(tmp_path, "digest", tensors)
+        session.learner.recapture(Choice(True, "a test"))
+        more(session, 2 if name == "xqc" else 60)
+        assert len(named) == (1 if name == "xqc" else 2)
+        assert any(each.startswith("constant/") for read in named for each in read)
+        assert {each for read in named for each in read if not each.startswith("input/")} <= tensors().keys()

@@ -227,6 +227,22 @@ def test_any_seeds(seeds: str, command: Callable[..., tuple[int, str]]) -> None:
 @pytest.mark.parametrize(
     ("seeds", "said"),
     [
+        (f"0,{2**63 - 1}", f"seeds 0, {2**63 - 1}\n"),
+        ("0,70000000", "seeds 0, 70000000\n"),
+        ("5-7", "seeds 5 to 7\n"),
+        ("5", "seed 5\n"),
+    ],
+)
+def test_the_first_line_names_the_seeds_however_far_apart(
+    seeds: str, said: str, command: Callable[..., tuple[int, str]]
+) -> None:
+    code, reported = command("train", "quickstart", "--seeds", seeds)
+    assert code == 0 and f", {said}" in reported
+
+
+@pytest.mark.parametrize(
+    ("seeds", "said"),
+    [
         ("", "seeds '': '' is no number or range; write 0-3 or 0,2,5-7"),
         ("0,1,1", "seeds '0,1,1': 1 named twice"),
         ("-1", "'-1' is no number or range; write 0-3 or 0,2,5-7"),

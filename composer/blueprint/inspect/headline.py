@@ -20,5 +20,5 @@ def headline(blueprint: Blueprint) -> str:
 def _seeds(seeds: Sequence[int]) -> str:
     if len(seeds) == 1:
         return f"seed {seeds[0]}"
-    is_range = list(seeds) == list(range(seeds[0], seeds[-1] + 1))
+    is_range = list(seeds) == list(range(seeds[0], seeds[0] + len(seeds)))
     return f"seeds {seeds[0]} to {seeds[-1]}" if is_range else f"seeds {', '.join(map(str, seeds))}"

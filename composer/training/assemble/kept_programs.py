@@ -46,7 +46,26 @@ def read_by_updates(learner: Learner) -> dict[str, Tensor]:
     """Every tensor that updates read or change, beside their inputs, by name."""
     numbers = {f"number/{place}": value for place, value in enumerate(learner.hyperparameters.tensors)}
     reports = {f"report/{name}": value for name, value in learner.reports.items()}
-    return learner.tensors() | numbers | reports | {"interactions": learner.interactions}
+    return constants(learner.program) | learner.tensors() | numbers | reports | {"interactions": learner.interactions}
+
+
+def constants(program: object) -> dict[str, Tensor]:
+    """The tensors that composer's objects in a program hold, such as the bins of a head, by the way to each."""
+    found, seen, waiting = dict[str, Tensor](), set[int](), [("constant", program)]
+    while waiting:
+        path, thing = waiting.pop()
+        if isinstance(thing, Tensor):
+            found[path] = thing
+        elif id(thing) not in seen:
+            seen.add(id(thing))
+            held = (
+                vars(thing) if type(thing).__module__.startswith("composer.") and hasattr(thing, "__dict__") else thing
+            )
+            inner = (
+                held if isinstance(held, Mapping) else dict(enumerate(held if isinstance(held, list | tuple) else ()))
+            )
+            waiting += [(f"{path}/{key}", each) for key, each in inner.items()]
+    return found
 
 
 def is_kept(blueprint: Blueprint, device: str) -> bool:

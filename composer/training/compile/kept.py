@@ -92,7 +92,7 @@ class KeptProgram:
             file = self._listing.with_name(listed["program"])
             if _sha256(file) != listed["sha256"]:
                 raise ValueError("its file is damaged")
-            slots = [self._slot(name, like, inputs) for name, like in listed["inputs"]]
+            slots = self._slots(listed["inputs"], inputs)
             from torch._inductor.standalone_compile import CompiledArtifact
 
             program = CompiledArtifact.load(path=str(file))
@@ -102,12 +102,15 @@ class KeptProgram:
         self._programs.loaded.append(self._name)
         return _bound(program, slots)
 
-    def _slot(self, name: str, like: Sequence[Any], inputs: Sequence[Tensor]) -> Slot:
-        place = int(name.removeprefix(_INPUT)) if name.startswith(_INPUT) else None
-        found = self._programs.tensors()[name] if place is None else inputs[place]
-        if _form(found) != list(like):
-            raise ValueError(f"{name} was {like}, and is {_form(found)}")
-        return found if place is None else place
+    def _slots(self, named: Sequence[tuple[str, Sequence[Any]]], inputs: Sequence[Tensor]) -> list[Slot]:
+        known, slots = self._programs.tensors(), list[Slot]()
+        for name, like in named:
+            place = int(name.removeprefix(_INPUT)) if name.startswith(_INPUT) else None
+            found = known[name] if place is None else inputs[place]
+            if _form(found) != list(like):
+                raise ValueError(f"{name} was {like}, and is {_form(found)}")
+            slots.append(found if place is None else place)
+        return slots
 
     def _traced(self, inputs: Sequence[Tensor]) -> Callable[..., Any]:
         """The function under dynamo. Where its graph can be kept, the first call leaves a program without guards."""
@@ -126,7 +129,7 @@ class KeptProgram:
                 self._programs.say(f"the compiled update cannot be kept for the next start: {cause(error)}")
                 return _as_ever(graph, examples, patches)
             self._keep(artifact, names)
-            self._program = _bound(artifact, [self._slot(name, form, inputs) for name, form in names])
+            self._program = _bound(artifact, self._slots(names, inputs))
             return artifact
 
         return self._trace({}, backend)

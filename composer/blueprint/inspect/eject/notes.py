@@ -93,7 +93,7 @@ def _spanned(column: list[str]) -> str:
     if len(column) == 1:
         return column[0]
     numbers = [*map(int, column)]
-    if len(numbers) > 2 and numbers == [*range(numbers[0], numbers[-1] + 1)]:
+    if len(numbers) > 2 and numbers == [*range(numbers[0], numbers[0] + len(numbers))]:
         return f"{{{numbers[0]}..{numbers[-1]}}}"
     return f"{{{','.join(column)}}}"
 
