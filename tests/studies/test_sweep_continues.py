@@ -131,14 +131,18 @@ def test_a_run_that_another_process_trains_is_waited_for(study: Path, monkeypatc
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_stops_the_sweep_with_a_sentence(number: int) -> None:
+    outer = signal.getsignal(number)
     if number == signal.SIGINT:  # A suite in the background of a shell is started with it ignored.
         signal.signal(number, signal.default_int_handler)
     before = signal.getsignal(number)
-    with pytest.raises(StudyStopped, match="the same command again continues them") as stop, raising_on_signals():
-        os.kill(os.getpid(), number)
-        signal.pause()
-    assert stop.value.exit_code == 128 + number
-    assert signal.getsignal(number) is before
+    try:
+        with pytest.raises(StudyStopped, match="the same command again continues them") as stop, raising_on_signals():
+            os.kill(os.getpid(), number)
+            signal.pause()
+        assert stop.value.exit_code == 128 + number
+        assert signal.getsignal(number) is before
+    finally:
+        signal.signal(number, outer)
 
 
 def test_a_run_whose_last_evaluation_failed_is_not_finished(study: Path) -> None:

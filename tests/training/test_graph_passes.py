@@ -20,6 +20,8 @@ from composer.training.compile import capture as compiling
 from composer.training.compile.capture import Choice, capture
 from composer.training.compile.graph_passes import keep_numbers, options, transpose_factors
 
+POOLED = r"torch\.ops\.composer\.pool(?:_gradient)?\.default\("
+
 
 def targets(graph: torch.fx.GraphModule) -> list[str]:
     return [str(node.target) for node in graph.graph.nodes if node.op == "call_function"]
@@ -79,8 +81,29 @@ def test_pools_and_their_gradients_are_torchs() -> None:
             found, (code,) = run_and_get_code(compiled, x)
         for one, other in zip(found, function(x), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
-        assert len(re.findall(r"torch\.ops\.composer\.pool(?:_gradient)?\.default\(", code)) == 2
-        assert "scatter" not in code and "int64_t*" not in code
+        assert len(re.findall(POOLED, code)) == 2 and "scatter" not in code and "int64_t*" not in code
+
+
+@pytest.mark.slow
+def test_pools_that_are_flattened_or_overlap_in_a_row_have_their_gradients_too() -> None:
+    """As in convolutional networks whose last pool a linear layer reads."""
+    torch._dynamo.config.trace_autograd_ops = True
+    kernel, weight = torch.randn(8, 3, 3, 3, requires_grad=True), torch.randn(8 * 5 * 5, 4, requires_grad=True)
+
+    def function(x: Tensor) -> tuple[Tensor, ...]:
+        y = torch.nn.functional.max_pool2d(torch.nn.functional.conv2d(x, kernel), 3, 1)
+        z = torch.nn.functional.max_pool2d(y, 3, 2, 1).flatten(1) @ weight
+        return z.detach(), *torch.autograd.grad(z.square().sum(), [kernel, weight])
+
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.compiler.reset()
+        x = torch.randn(2, 3, 13, 13).to(memory_format=layout)
+        with fresh_cache():
+            compiled = torch.compile(function, fullgraph=True, options=options("cpu"))
+            found, (code,) = run_and_get_code(compiled, x)
+        for one, other in zip(found, function(x), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+        assert len(re.findall(POOLED, code)) == 4
 
 
 def step_of(copies: int) -> tuple[Callable[[Tensor], None], Callable[[], Sequence[Tensor]]]:

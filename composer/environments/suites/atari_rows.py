@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ENLARGED = 4
 """Factor by which pictures are larger than the agent's frames."""
 RELOADED_AFTER = 5_000
-"""Decisions since a game was loaded after which its next start loads it anew: as many a replay can do in a second."""
+"""Decisions since a game was loaded after which its next start loads it anew; as many are replayed in 1.5 seconds."""
 
 
 class AtariRows(Rows):

@@ -61,7 +61,8 @@ class RowArrays:
         self.terminated = self._take((n,), np.bool_)
         self.truncated = self._take((n,), np.bool_)
         self.continues = self._take((n,), np.bool_)
-        """Whether the next episode continues an ended one without a seeded reset: a game after a lost life."""
+        """Whether the next episode continues an ended one without a seeded reset: a game after a lost life,
+        or, of a row whose log is short, the next game."""
 
     @classmethod
     def private(cls, info: EnvironmentInfo, n: int) -> RowArrays:

@@ -50,7 +50,7 @@ def read_by_updates(learner: Learner) -> dict[str, Tensor]:
 
 
 def constants(program: object) -> dict[str, Tensor]:
-    """The tensors that composer's objects in a program hold, such as the bins of a head, by the way to each."""
+    """The tensors that composer's objects in a program hold, such as the bins of a head, by path of attributes."""
     found, seen, waiting = dict[str, Tensor](), set[int](), [("constant", program)]
     while waiting:
         path, thing = waiting.pop()

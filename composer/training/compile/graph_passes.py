@@ -39,7 +39,7 @@ class CpuPasses(CustomGraphPass):
 
     def uuid(self) -> Any:
         """Part of the key under which compiled code is cached."""
-        return f"composer passes 2, oneDNN {better_by_onednn()} from {LARGE}"
+        return f"composer passes 3, oneDNN {better_by_onednn()} from {LARGE}"
 
 
 def options(device: str) -> dict[str, Any]:
